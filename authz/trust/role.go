@@ -1,0 +1,46 @@
+package trust
+
+import "fmt"
+
+// Role says which tokens an issuer may sign. A hop issuer can not act as a root.
+type Role int
+
+const (
+	// Root issuers start a delegation: they say who the user is and what the task is.
+	Root Role = iota
+	// Hop issuers countersign: they extend a delegation that a root issuer started.
+	Hop
+)
+
+// String returns "root" or "hop".
+func (r Role) String() string {
+	switch r {
+	case Root:
+		return "root"
+	case Hop:
+		return "hop"
+	default:
+		return fmt.Sprintf("Role(%d)", int(r))
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler. An undefined role is an error.
+func (r Role) MarshalText() ([]byte, error) {
+	if r != Root && r != Hop {
+		return nil, fmt.Errorf("no such role: %d", int(r))
+	}
+	return []byte(r.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler. It accepts exactly "root" and "hop".
+func (r *Role) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "root":
+		*r = Root
+	case "hop":
+		*r = Hop
+	default:
+		return fmt.Errorf("role is %q, must be root or hop", text)
+	}
+	return nil
+}

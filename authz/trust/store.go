@@ -1,0 +1,193 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"countersign.dev/authz/denial"
+)
+
+// Store holds the issuers and their keys. It is safe for concurrent use.
+type Store struct {
+	entries []*entry          // as configured
+	byID    map[string]*entry // never changes
+	own     Issuer            // zero if we only verify
+	ownKeys *SigningKeys      // nil if we only verify
+	losses  atomic.Uint64
+	log     *slog.Logger
+}
+
+// NewStore checks the configuration and loads all keys. A file that does not load is an error. A URL that does not
+// answer is logged: its tokens are refused as [denial.TokenUnknownKey] until it does. The first fetches are bounded
+// by ctx.
+func NewStore(ctx context.Context, configs []IssuerConfig, own Own, log *slog.Logger) (*Store, error) {
+	s := &Store{byID: make(map[string]*entry, len(configs)), log: log}
+	if own.Issuer != "" || own.Keys != nil {
+		if err := s.setOwn(own); err != nil {
+			return nil, fmt.Errorf("own issuer: %w", err)
+		}
+	}
+	for i, c := range configs {
+		if err := s.add(c, own.domains(s.own)); err != nil {
+			return nil, fmt.Errorf("issuers[%d] %q: %w", i, c.Issuer, err)
+		}
+	}
+	if err := s.loadAll(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// domains returns the default actor trust domains of other issuers.
+func (o Own) domains(i Issuer) []spiffeid.TrustDomain {
+	if len(i.ActorTrustDomains) > 0 {
+		return i.ActorTrustDomains
+	}
+	return o.ActorTrustDomains
+}
+
+func (s *Store) setOwn(own Own) error {
+	if own.Keys == nil {
+		return errors.New("no signing keys")
+	}
+	i, err := own.issuer()
+	if err != nil {
+		return err
+	}
+	s.own, s.ownKeys = i, own.Keys
+	s.logWarnings(nil)
+	return nil
+}
+
+func (s *Store) add(c IssuerConfig, own []spiffeid.TrustDomain) error {
+	i, err := c.issuer(own)
+	if err != nil {
+		return err
+	}
+	if _, ok := s.byID[i.ID]; ok {
+		return errors.New("the issuer is configured twice")
+	}
+	if s.ownKeys != nil && i.ID == s.own.ID {
+		return errors.New("this is our own issuer: its keys are known, and it can not have another role")
+	}
+	var src source
+	switch {
+	case (c.KeysFile == "") == (c.KeysURL == ""):
+		return errors.New("keys need either a file or a URL")
+	case c.KeysFile != "" && c.CAFile != "":
+		return errors.New("a CA file is for keys behind a URL")
+	case c.KeysFile != "":
+		src = fileSource{path: c.KeysFile, algorithms: i.Algorithms}
+	default:
+		if c.Refresh == 0 {
+			c.Refresh = DefaultRefresh
+		}
+		if c.Stale == 0 {
+			c.Stale = max(DefaultStale, c.Refresh)
+		}
+		if c.Refresh < MinRefresh || c.Stale < c.Refresh {
+			return fmt.Errorf("refresh is %s and stale is %s: must be at least %s, and stale not shorter than refresh",
+				c.Refresh, c.Stale, MinRefresh)
+		}
+		if src, err = newURLSource(c, i.Algorithms); err != nil {
+			return err
+		}
+	}
+	e := newEntry(c, i, src, &s.losses, s.log)
+	s.entries, s.byID[i.ID] = append(s.entries, e), e
+	return nil
+}
+
+// loadAll loads every issuer for the first time, all at once so that slow servers do not add up.
+func (s *Store) loadAll(ctx context.Context) error {
+	failed := make([]error, len(s.entries))
+	var wait sync.WaitGroup
+	for i, e := range s.entries {
+		wait.Go(func() {
+			// A URL may be late, which is already logged.
+			if err := e.load(ctx, 0); err != nil && e.refresh == 0 {
+				failed[i] = fmt.Errorf("loading the keys of issuer %q: %w", e.ID, err)
+			}
+		})
+	}
+	wait.Wait()
+	return errors.Join(failed...)
+}
+
+// Issuer returns what the configuration says about an issuer, and whether there is one of exactly this name.
+func (s *Store) Issuer(iss string) (Issuer, bool) {
+	if s.ownKeys != nil && iss == s.own.ID {
+		return s.own, true
+	}
+	e, ok := s.byID[iss]
+	if !ok {
+		return Issuer{}, false
+	}
+	return e.Issuer, true
+}
+
+// Key returns the public key of an issuer. Its Algorithm is the only one that the key is for. An issuer that is not
+// configured is refused as [denial.TokenUnknownIssuer]; a kid that the issuer does not have, or whose set went
+// stale, as [denial.TokenUnknownKey], for a URL issuer after one more fetch: at most one in ten seconds, shared by
+// all requests that wait for it. If ctx ends first the refusal is [denial.Cancelled].
+func (s *Store) Key(ctx context.Context, iss, kid string) (jose.JSONWebKey, error) {
+	if s.ownKeys != nil && iss == s.own.ID {
+		if key, ok := s.ownKeys.verification(kid); ok {
+			return key, nil
+		}
+		return jose.JSONWebKey{}, denial.New(denial.TokenUnknownKey, "we have no key %.80q", kid)
+	}
+	e, ok := s.byID[iss]
+	if !ok {
+		return jose.JSONWebKey{}, denial.New(denial.TokenUnknownIssuer, "no issuer %.80q is configured", iss)
+	}
+	key, err := e.key(kid)
+	if err == nil {
+		return key, nil
+	}
+	// A kid that no set may have is not worth a fetch.
+	if e.refresh == 0 || checkKeyID(kid) != nil {
+		return jose.JSONWebKey{}, err
+	}
+	// A failed fetch is logged and shown in the status; here only its effect on the keys counts.
+	if e.load(ctx, demandGap) != nil && ctx.Err() != nil {
+		return jose.JSONWebKey{}, denial.New(denial.Cancelled, "waiting for the keys of %q: %w", iss, ctx.Err())
+	}
+	return e.key(kid)
+}
+
+func (e *entry) key(kid string) (jose.JSONWebKey, error) {
+	s, now := e.state.Load(), time.Now()
+	if e.isStale(s, now) {
+		return jose.JSONWebKey{}, denial.New(denial.TokenUnknownKey,
+			"the keys of %q are stale: fetched %s ago, and may be used for %s", e.ID, now.Sub(s.updated), e.stale)
+	}
+	if key, ok := s.keys[kid]; ok {
+		return key, nil
+	}
+	if len(s.keys) == 0 {
+		return jose.JSONWebKey{}, denial.New(denial.TokenUnknownKey, "the keys of %q never arrived", e.ID)
+	}
+	return jose.JSONWebKey{}, denial.New(denial.TokenUnknownKey, "issuer %q has no key %.80q", e.ID, kid)
+}
+
+// Generation grows whenever a key can no longer be used: it was removed or changed, or went stale. Read it before
+// [Store.Key]; what was verified under an older generation must be verified again.
+func (s *Store) Generation() uint64 {
+	now := time.Now()
+	for _, e := range s.entries {
+		e.lapse(now)
+	}
+	if s.ownKeys == nil {
+		return s.losses.Load()
+	}
+	return s.losses.Load() + s.ownKeys.losses.Load()
+}
