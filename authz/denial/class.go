@@ -33,7 +33,7 @@ var classes = map[Reason]Class{
 	ServerUnknown: ClassPolicy, HeaderDuplicated: ClassMalformed, HeaderInvalid: ClassMalformed,
 
 	HTTPMethod: ClassMalformed, BodyMissing: ClassMalformed, BodyUnexpected: ClassMalformed, BodyPartial: ClassMalformed,
-	BodySize: ClassMalformed, BodyTooLarge: ClassMalformed, BodyEncoded: ClassMalformed, ContentType: ClassMalformed,
+	BodySize: ClassMalformed, BodyTooLarge: ClassMalformed, BodySanitised: ClassMalformed, BodyEncoded: ClassMalformed, ContentType: ClassMalformed,
 	JSONSyntax: ClassMalformed, JSONUTF8: ClassMalformed, JSONDuplicateKey: ClassMalformed,
 	JSONCaseVariant: ClassMalformed, JSONNULKey: ClassMalformed, JSONTrailing: ClassMalformed,
 	JSONNumber: ClassMalformed, JSONDepth: ClassMalformed, JSONLimit: ClassMalformed,

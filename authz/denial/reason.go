@@ -36,6 +36,7 @@ const (
 	BodyPartial      Reason = "body_partial"       // Envoy handed over part of the body
 	BodySize         Reason = "body_size_mismatch" // size, Content-Length and the bytes received do not agree
 	BodyTooLarge     Reason = "body_too_large"     // over the server's limit
+	BodySanitised    Reason = "body_sanitised"     // the proxy may have replaced bytes by "!"
 	BodyEncoded      Reason = "body_encoded"       // Content-Encoding is set
 	ContentType      Reason = "content_type"       // not application/json
 	JSONSyntax       Reason = "json_syntax"        // not one JSON value

@@ -12,6 +12,9 @@ type Request struct {
 	Header header.Fields
 	// Body is the content.
 	Body []byte
+	// Sanitised says that the proxy hands over text, in which "!" stands for every byte that was not UTF-8. A body
+	// with a "!" is then refused: what the backend receives may be something else.
+	Sanitised bool
 	// HasBody says that the proxy handed over a body, be it empty.
 	HasBody bool
 	// Size is the number of body bytes that the proxy received; -1 when it cannot tell.

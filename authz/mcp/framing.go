@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"mime"
 	"strconv"
 	"strings"
@@ -26,6 +27,9 @@ func checkBody(req Request, maxBody int) error {
 	}
 	if len(req.Body) > maxBody {
 		return denial.New(denial.BodyTooLarge, "%d bytes, at most %d", len(req.Body), maxBody)
+	}
+	if req.Sanitised && bytes.IndexByte(req.Body, '!') >= 0 {
+		return denial.New(denial.BodySanitised, `a "!" may stand for a byte that is not UTF-8: set pack_as_bytes in Envoy`)
 	}
 	if err := checkCoding(req.Header); err != nil {
 		return err

@@ -50,6 +50,11 @@ func TestHostileFraming(t *testing.T) {
 		{"two lengths", send(ping, with("Content-Length: 5")), denial.HeaderDuplicated},
 		{"nobody knows the length", send(ping, size(-1), without("Content-Length")), denial.BodySize},
 		{"a length and chunks", send(ping, with("Transfer-Encoding: chunked")), denial.BodySize},
+		{"a body that was made to be text", func() mcp.Request {
+			r := send(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"safe!"}}`)
+			r.Sanitised = true
+			return r
+		}(), denial.BodySanitised},
 		{"gzip", send(ping, with("Content-Encoding: gzip")), denial.BodyEncoded},
 		{"gzip in chunks", send(ping, without("Content-Length"), with("Transfer-Encoding: gzip, chunked")), denial.BodyEncoded},
 		{"two codings", send(ping, with("Content-Encoding: identity"), with("Content-Encoding: br")), denial.HeaderDuplicated},

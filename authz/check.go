@@ -1,0 +1,274 @@
+package authz
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"time"
+
+	"countersign.dev/authz/delegation"
+	"countersign.dev/authz/denial"
+	"countersign.dev/authz/mcp"
+	"countersign.dev/authz/peer"
+	"countersign.dev/authz/revoke"
+	"countersign.dev/authz/session"
+)
+
+// tokenHeader carries the delegation in both directions (draft-ietf-oauth-transaction-tokens-11).
+const tokenHeader = "Txn-Token"
+
+// check is one request on its way through the steps. What a step found is there for the later ones and for the record,
+// also when the request is refused half-way.
+type check struct {
+	*Authorizer
+	req *Request
+	id  string
+	now time.Time
+
+	peer        peer.Peer
+	server      *Server
+	policy      Policy
+	call        *mcp.Call
+	bound       delegation.Binding
+	parent      *delegation.Token // nil without a delegation
+	claims      *delegation.Claims
+	neededScope []string
+	verdict     Verdict
+	token       string
+	signed      delegation.Claims
+}
+
+func (c *check) identifyPeer(ctx context.Context) (err error) {
+	if c.peer, err = c.Peers.Read(c.req.Peer); err != nil {
+		return err
+	}
+	return c.refuseRevoked(ctx, revoke.Marks{Actors: []string{c.peer.ID.String()}})
+}
+
+func (c *check) findServer(context.Context) (err error) {
+	c.server, err = c.Servers.Find(c.req)
+	return err
+}
+
+func (c *check) readCall(context.Context) (err error) {
+	var ok bool
+	if c.policy, ok = c.Policies.Snapshot(); !ok {
+		return denial.New(denial.PolicyUnavailable, "no valid policies were loaded yet")
+	}
+	c.call, err = mcp.Read(c.req.MCP, mcp.Rules{
+		MaxBody:      c.server.MaxBody,
+		AllowBatch:   c.server.AllowBatch,
+		MinVersion:   c.server.MinVersion,
+		ParamHeaders: c.policy.ParamHeaders(c.server.Name),
+	})
+	if err != nil {
+		return err
+	}
+	if c.bound, err = binding(c.server, c.call); err != nil {
+		return denial.New(denial.Internal, "binding the token to the request: %w", err)
+	}
+	return nil
+}
+
+func (c *check) verifyDelegation(ctx context.Context) error {
+	compact, present, err := c.req.MCP.Header.One(tokenHeader)
+	if err != nil || !present {
+		return err
+	}
+	if c.parent, err = c.Tokens.Verify(ctx, compact, c.peer, c.now); err != nil {
+		return err
+	}
+	claims := c.parent.Claims()
+	c.claims = &claims
+	return nil
+}
+
+func (c *check) checkRevocation(ctx context.Context) error {
+	if c.parent == nil {
+		return nil
+	}
+	return c.refuseRevoked(ctx, c.parent.Marks())
+}
+
+func (c *check) refuseRevoked(ctx context.Context, marks revoke.Marks) error {
+	entry, revoked, err := c.Revocations.Revoked(ctx, marks, c.now)
+	switch {
+	case err != nil:
+		return denial.New(denial.RevocationUnknown, "asking for revocations: %w", err)
+	case revoked:
+		return denial.New(denial.Revoked, "%s %s is revoked: %s", entry.Kind, entry.Value, entry.Reason)
+	}
+	return nil
+}
+
+// checkSession refuses a session of somebody else before policy is asked. A session that nobody claimed yet passes,
+// unless the message only makes sense inside one: a response answers what a server asked its owner.
+func (c *check) checkSession(ctx context.Context) error {
+	if c.call.SessionID == "" {
+		if c.call.Kind == mcp.KindResponse {
+			return denial.New(denial.SessionUnknown, "a response without %s belongs to no session", "Mcp-Session-Id")
+		}
+		return nil
+	}
+	err := c.Sessions.Check(ctx, c.server.Name, c.call.SessionID, c.owner(), c.now)
+	if err != nil && c.call.Kind != mcp.KindResponse && denial.ReasonOf(err) == denial.SessionUnknown {
+		return nil
+	}
+	return err
+}
+
+// claimSession binds the session to its first user once that user's request is allowed.
+func (c *check) claimSession(ctx context.Context) error {
+	switch {
+	case c.call.SessionID == "":
+		return nil
+	case c.call.Kind == mcp.KindEnd:
+		err := c.Sessions.End(ctx, c.server.Name, c.call.SessionID, c.owner(), c.now)
+		if denial.ReasonOf(err) == denial.SessionUnknown && err != nil {
+			return nil // the backend knows whether there is one
+		}
+		return err
+	default:
+		return c.Sessions.Claim(ctx, c.server.Name, c.call.SessionID, c.owner(), c.now)
+	}
+}
+
+func (c *check) owner() session.Owner {
+	owner := session.Owner{Peer: c.peer.ID.String()}
+	if c.claims != nil {
+		owner.Subject = c.claims.Subject
+	}
+	return owner
+}
+
+// checkGrant makes sure that the delegation itself covers what is asked, before policy may narrow it.
+func (c *check) checkGrant(context.Context) error {
+	if c.parent == nil {
+		return nil
+	}
+	var refused error
+	for _, call := range calls(c.call) {
+		for _, target := range call.Targets {
+			if target.Kind != mcp.TargetTool || call.Method != "tools/call" {
+				continue
+			}
+			err := c.parent.Covers(c.server.Name, target.Name, call.Arguments)
+			if err == nil {
+				continue
+			}
+			if denial.ReasonOf(err) == denial.ScopeNotGranted {
+				c.neededScope = append(c.neededScope, "mcp:"+c.server.Name+":"+target.Name)
+			}
+			refused = errors.Join(refused, err)
+		}
+	}
+	return refused
+}
+
+// askPolicy asks about every target of every message; all must be allowed.
+func (c *check) askPolicy(ctx context.Context) error {
+	for _, call := range calls(c.call) {
+		targets := call.Targets
+		// A subscription carries changes of the server's lists, whatever resources it names besides.
+		if len(targets) == 0 || call.Method == "subscriptions/listen" {
+			targets = append([]mcp.Target{{}}, targets...)
+		}
+		for _, target := range targets {
+			if err := ctx.Err(); err != nil {
+				return denial.New(denial.Cancelled, "before asking policy: %w", err)
+			}
+			c.verdict = c.policy.Authorize(ctx, c.query(call, target))
+			if err := refusal(c.verdict); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// refusal turns a verdict into an error. Policies that could not be evaluated deny even if others permit: an erring
+// forbid must not fail open.
+func refusal(v Verdict) error {
+	switch {
+	case len(v.Errors) > 0:
+		return denial.New(denial.PolicyError, "policies %q could not be evaluated", v.Errors)
+	case v.Allowed:
+		return nil
+	case v.Forbidden:
+		return denial.New(denial.PolicyForbidden, "forbidden by %q", v.PolicyIDs)
+	default:
+		return denial.New(denial.PolicyNoPermit, "no policy permits it")
+	}
+}
+
+func (c *check) query(call *mcp.Call, target mcp.Target) Query {
+	return Query{
+		Now: c.now, Peer: c.peer, Server: c.server.Name, Call: call, Target: target, Delegation: c.claims,
+		HTTP: HTTPFacts{ID: c.req.ID, Host: c.req.Host, Path: c.req.Path, SourceIP: c.req.SourceIP},
+	}
+}
+
+func (c *check) countersign(ctx context.Context) error {
+	backend, err := c.server.backend(c.req)
+	if err != nil {
+		return err
+	}
+	hop := delegation.Hop{
+		Peer: c.peer, Backend: backend, TTL: c.HopTTL, Proxy: c.req.Destination,
+		Binding: c.bound, RequestID: c.req.ID, Policy: c.policy.Revision(), Now: c.now,
+	}
+	if c.claims != nil && len(c.claims.Scope) > 0 {
+		hop.Scope, err = c.policy.MayDelegate(ctx, c.query(c.call, mcp.Target{}), backend, c.claims.Scope)
+		if err != nil {
+			return denial.New(denial.PolicyError, "asking what %s may pass on: %w", backend, err)
+		}
+	}
+	if c.token, c.signed, err = c.Signer.Countersign(c.parent, hop); err != nil {
+		c.token = ""
+		if denial.ReasonOf(err) != denial.Internal {
+			return err
+		}
+		return denial.New(denial.SigningFailed, "countersigning: %w", err)
+	}
+	return nil
+}
+
+// binding ties the token to this request and no other.
+func binding(server *Server, call *mcp.Call) (delegation.Binding, error) {
+	b := delegation.Binding{
+		Server: server.Name, Method: methodName(call),
+		RequestHash: base64.RawURLEncoding.EncodeToString(call.BodyHash[:]),
+	}
+	if call.Method != "tools/call" {
+		return b, nil
+	}
+	b.Tool = call.Targets[0].Name
+	if call.Arguments.IsZero() {
+		return b, nil
+	}
+	var err error
+	b.ArgumentsHash, err = call.Arguments.CanonicalHash()
+	return b, err
+}
+
+// methodName names the message in records and tokens, also where there is no JSON-RPC method.
+func methodName(call *mcp.Call) string {
+	switch {
+	case call == nil:
+		return ""
+	case mcp.IsMethod(call.Method):
+		return call.Method
+	case call.Method != "":
+		return "unknown" // what the caller made up is in the detail of the refusal
+	default:
+		return call.Kind.String()
+	}
+}
+
+// calls returns the messages of an HTTP request: one, or the elements of a batch.
+func calls(call *mcp.Call) []*mcp.Call {
+	if call.Kind == mcp.KindBatch {
+		return call.Batch
+	}
+	return []*mcp.Call{call}
+}

@@ -1,0 +1,33 @@
+package authz
+
+import (
+	"time"
+
+	"countersign.dev/authz/audit"
+	"countersign.dev/authz/denial"
+	"countersign.dev/authz/mcp"
+)
+
+// Decision is the answer to one request. The zero value denies.
+type Decision struct {
+	// ID names the decision in records, metadata and answers.
+	ID string
+	// Allowed lets the request pass, with Token set and everything in the caller's reserved headers removed.
+	Allowed bool
+	// Reason says why it was refused; empty when allowed.
+	Reason denial.Reason
+	// Public is a sentence that policy lets the caller know; usually empty.
+	Public string
+	// Server is the MCP backend that the request is for; nil when it could not be told.
+	Server *Server
+	// Call is the MCP request as far as it could be read; nil when it was not read at all.
+	Call *mcp.Call
+	// Token is the countersigned token for the backend; set exactly when Allowed.
+	Token string
+	// Expires is when Token expires.
+	Expires time.Time
+	// NeededScope are the scopes that would cover the call, for a step-up challenge.
+	NeededScope []string
+	// Record is what was recorded.
+	Record audit.Record
+}
