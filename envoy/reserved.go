@@ -1,0 +1,66 @@
+package envoy
+
+import (
+	"slices"
+	"strings"
+
+	"countersign.dev/authz"
+	"countersign.dev/authz/denial"
+	"countersign.dev/authz/header"
+)
+
+// Header names, as Envoy spells them.
+const (
+	tokenHeader         = "txn-token" // #nosec G101 -- a header name
+	forwardedCertHeader = "x-forwarded-client-cert"
+	decisionHeader      = "x-countersign-decision"
+	reservedPrefix      = "x-countersign-"
+)
+
+// reserved says whether a header is for the proxies to write, so that a backend that finds it can trust it. Name is in
+// lower case. An underscore counts as a hyphen: CGI, WSGI and their like cannot tell the two apart, and would take the
+// caller's Txn_Token for ours.
+func reserved(name string, server *authz.Server) bool {
+	name = strings.ReplaceAll(name, "_", "-")
+	switch name {
+	case tokenHeader, "delegation-chain", forwardedCertHeader, "x-envoy-auth-failure-mode-allowed":
+		return true
+	case "authorization":
+		return server.StripAuthorization
+	default:
+		return strings.HasPrefix(name, reservedPrefix)
+	}
+}
+
+// reservedPresent returns the reserved headers of a request, in lower case and sorted, but for the one that is set:
+// Envoy removes after it sets, so a header in both lists would be gone. Envoy has no removal by prefix, so the names
+// are those that are there. One that is no header name (RFC 9110, section 5.1) could not be removed, and is refused.
+func reservedPresent(fields header.Fields, server *authz.Server) ([]string, error) {
+	var names []string
+	for _, name := range fields.Names() {
+		name = strings.ToLower(name)
+		if name == tokenHeader || !reserved(name, server) {
+			continue
+		}
+		if !isFieldName(name) {
+			return nil, denial.New(denial.HeaderInvalid, "%.64q is not a header name", name)
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// fieldNameMarks are the characters of a header name beside letters and digits (RFC 9110, section 5.6.2).
+const fieldNameMarks = "!#$%&'*+-.^_`|~"
+
+// isFieldName reports whether s, in lower case, can be a header name.
+func isFieldName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && strings.IndexByte(fieldNameMarks, c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
