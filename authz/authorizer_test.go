@@ -281,12 +281,12 @@ func TestSessionsBelongToTheirOwner(t *testing.T) {
 		{"another workload", func() *authz.Request { return post("crm", intern, list, in("s1")...) }, denial.SessionForeign},
 		{"another user of the same workload", func() *authz.Request { return post("crm", planner, list, bob()...) }, denial.SessionForeign},
 		{"another's answer", func() *authz.Request { return post("crm", intern, answer, in("s1")...) }, denial.SessionForeign},
-		{"another's stream", func() *authz.Request { return bare("GET", "crm", intern, in("s1")...) }, denial.SessionForeign},
-		{"another ends it", func() *authz.Request { return bare("DELETE", "crm", intern, in("s1")...) }, denial.SessionForeign},
+		{"another's stream", func() *authz.Request { return bare("GET", intern, in("s1")...) }, denial.SessionForeign},
+		{"another ends it", func() *authz.Request { return bare("DELETE", intern, in("s1")...) }, denial.SessionForeign},
 		{"the same id on another server is another session", func() *authz.Request { return post("ledger", intern, list, in("s1")...) }, ""},
-		{"her stream", func() *authz.Request { return bare("GET", "crm", planner, alice()...) }, ""},
-		{"she ends it", func() *authz.Request { return bare("DELETE", "crm", planner, alice()...) }, ""},
-		{"she ends it again", func() *authz.Request { return bare("DELETE", "crm", planner, alice()...) }, ""},
+		{"her stream", func() *authz.Request { return bare("GET", planner, alice()...) }, ""},
+		{"she ends it", func() *authz.Request { return bare("DELETE", planner, alice()...) }, ""},
+		{"she ends it again", func() *authz.Request { return bare("DELETE", planner, alice()...) }, ""},
 		{"her answer comes too late", func() *authz.Request { return post("crm", planner, answer, alice()...) }, denial.SessionUnknown},
 	}
 	for _, s := range steps {

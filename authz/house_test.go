@@ -136,9 +136,9 @@ func post(server, by, body string, headers ...string) *authz.Request {
 	}
 }
 
-// bare is a request without a body.
-func bare(method, server, by string, headers ...string) *authz.Request {
-	req := post(server, by, "", headers...)
+// bare is a request to crm without a body.
+func bare(method, by string, headers ...string) *authz.Request {
+	req := post("crm", by, "")
 	fields := header.NewFields(false)
 	for i := 0; i+1 < len(headers); i += 2 {
 		fields.Add(headers[i], headers[i+1])

@@ -365,7 +365,7 @@ func TestMethodsOfEveryVersion(t *testing.T) {
 		"tasks/get": tasks + " " + now, "tasks/result": tasks, "tasks/list": tasks, "tasks/cancel": tasks + " " + now,
 		"tasks/update":           now,
 		"sampling/createMessage": "", "elicitation/create": "", "roots/list": "", "tools/Call": "", "Tools/call": "", "": "",
-		"tools/call ": "", "rpc.discover": "",
+		"rpc.discover": "",
 	}
 	for method, has := range methods {
 		for _, v := range mcp.Versions() {

@@ -51,7 +51,8 @@ func readReference(params Object) ([]Target, error) {
 	if err := refuseVariants(ref, knownRef); err != nil {
 		return nil, err
 	}
-	kind, member, other := TargetNone, "", ""
+	var kind TargetKind
+	var member, other string
 	switch t, _ := ref.Get("type"); t {
 	case String("ref/prompt"):
 		kind, member, other = TargetPrompt, "name", "uri"

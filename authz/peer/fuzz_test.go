@@ -3,6 +3,7 @@ package peer_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,7 +122,7 @@ func TestTheGatewaysElementIsReadBack(t *testing.T) {
 			"By=" + gateway, "Hash=" + hex.EncodeToString(digest), "Subject=" + quote(text.Draw(t, "subject")), "URI=" + workload,
 		}).Draw(t, "genuine"), ";")
 
-		elements := append(before, genuine)
+		elements := slices.Concat(before, []string{genuine})
 		cut := rapid.IntRange(0, len(elements)-1).Draw(t, "cut")
 		fields := []string{strings.Join(elements[cut:], rapid.SampledFrom([]string{",", ", "}).Draw(t, "separator"))}
 		if cut > 0 {

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"countersign.dev/authz/trust"
+	"countersign.dev/cedar"
+)
+
+// jwksCaching is how long others may keep our public keys.
+const jwksCaching = "max-age=300"
+
+// admin serves probes, metrics, status and public keys over plain HTTP. Nothing on it changes anything.
+type admin struct {
+	build    buildInfo
+	started  time.Time
+	parts    *parts
+	reloader *reloader
+	metrics  *metrics
+	identity func() string
+	draining atomic.Bool
+}
+
+// status is the answer of /status.
+type status struct {
+	Build       buildInfo            `json:"build"`
+	Started     time.Time            `json:"started"`
+	Ready       bool                 `json:"ready"`
+	Identity    string               `json:"identity,omitempty"`
+	Policy      cedar.Status         `json:"policy"`
+	Issuers     []trust.IssuerStatus `json:"issuers"`
+	SigningKey  string               `json:"signing_key"`
+	Revocations int                  `json:"revocations"`
+	Reloads     []reloadResult       `json:"reloads"`
+}
+
+func (a *admin) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.HandleFunc("GET /status", a.status)
+	mux.HandleFunc("GET /.well-known/jwks.json", a.jwks)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// ready reports whether checks can be answered: policies are in force and no shutdown has begun.
+func (a *admin) ready() bool {
+	_, loaded := a.parts.policies.Snapshot()
+	return loaded && !a.draining.Load()
+}
+
+func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case a.draining.Load():
+		writeText(w, http.StatusServiceUnavailable, "shutting down\n")
+	case !a.ready():
+		writeText(w, http.StatusServiceUnavailable, "no valid policies were loaded yet; see /status\n")
+	default:
+		writeText(w, http.StatusOK, "ok\n")
+	}
+}
+
+func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, status{
+		Build: a.build, Started: a.started, Ready: a.ready(), Identity: a.identity(),
+		Policy: a.parts.policies.Status(), Issuers: a.parts.issuers.Status(),
+		SigningKey: a.parts.keys.Current().KeyID, Revocations: a.parts.revocations.Len(), Reloads: a.reloader.status(),
+	})
+}
+
+func (a *admin) jwks(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", jwksCaching)
+	writeJSON(w, a.parts.keys.Public())
+}
+
+func writeText(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text)) // the client is gone if this fails
+}
+
+func writeJSON(w http.ResponseWriter, value any) {
+	body, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		writeText(w, http.StatusInternalServerError, err.Error()+"\n")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(body, '\n')) // the client is gone if this fails
+}

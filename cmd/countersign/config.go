@@ -1,0 +1,210 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"countersign.dev/authz"
+	"countersign.dev/authz/peer"
+	"countersign.dev/authz/trust"
+)
+
+// config is the configuration file. Paths in it are relative to the file's directory. Every member that can have a
+// default has one; see newConfig.
+type config struct {
+	// TrustDomain is the SPIFFE trust domain that the tokens are for: their `aud`. Required.
+	TrustDomain string `yaml:"trust_domain"`
+	// Issuer is the `iss` of the tokens that are signed here: a SPIFFE ID or an https URL.
+	// Default spiffe://<trust_domain>/countersign.
+	Issuer string `yaml:"issuer"`
+	// Listen says where to listen. A change needs a restart.
+	Listen listenConfig `yaml:"listen"`
+	// Identity is the X.509-SVID of this server and who may connect with it. Not used on a unix socket.
+	Identity identityConfig `yaml:"identity"`
+	// Peer says where the caller's SPIFFE ID comes from.
+	Peer peerConfig `yaml:"peer"`
+	// Servers are the MCP backends. At least one.
+	Servers []serverConfig `yaml:"servers"`
+	// Tokens says how delegations are verified and countersigned.
+	Tokens tokensConfig `yaml:"tokens"`
+	// Issuers are those whose tokens are accepted, besides our own.
+	Issuers []issuerConfig `yaml:"issuers"`
+	// Policy says where the policies are.
+	Policy policyConfig `yaml:"policy"`
+	// Revocations is a deny-list file; none by default.
+	Revocations string `yaml:"revocations"`
+	// Sessions bounds the table of legacy MCP sessions.
+	Sessions sessionsConfig `yaml:"sessions"`
+	// Audit says where the records go.
+	Audit auditConfig `yaml:"audit"`
+	// Reload says how soon changed files are noticed.
+	Reload reloadConfig `yaml:"reload"`
+	// Log is about the program's own log, on standard error.
+	Log logConfig `yaml:"log"`
+}
+
+type listenConfig struct {
+	// GRPC is where Envoy asks.
+	GRPC grpcConfig `yaml:"grpc"`
+	// Admin is the host:port of the HTTP listener for probes, metrics, status and public keys.
+	// Default 127.0.0.1:9192.
+	Admin string `yaml:"admin"`
+}
+
+type grpcConfig struct {
+	// Address is host:port, or unix:///path of a socket. Default 127.0.0.1:9191.
+	Address string `yaml:"address"`
+	// MaxConnectionAge closes connections after this long, so that Envoys spread over new replicas. Default 5m.
+	MaxConnectionAge time.Duration `yaml:"max_connection_age"`
+}
+
+type identityConfig struct {
+	// WorkloadAPI is the address of the SPIFFE Workload API, such as unix:///run/spire/agent.sock.
+	WorkloadAPI string `yaml:"workload_api"`
+	// Certificate, Key and Bundle are PEM files, instead of the Workload API. They are read again when they change.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+	Bundle      string `yaml:"bundle"`
+	// Clients are the SPIFFE IDs of the Envoys that may ask: exact, or a prefix that ends in /*. Required over TCP.
+	Clients []string `yaml:"clients"`
+}
+
+type peerConfig struct {
+	// Source is principal, certificate or xfcc. Default principal.
+	Source peer.Source `yaml:"source"`
+	// TrustDomains are those whose workloads may call. Default: trust_domain.
+	TrustDomains []string `yaml:"trust_domains"`
+	// XFCCFrom are the SPIFFE IDs of the proxies whose X-Forwarded-Client-Cert counts. Needed for source xfcc.
+	XFCCFrom []spiffeid.ID `yaml:"xfcc_from"`
+}
+
+type serverConfig struct {
+	// Name is how policies, scopes and tokens name the server. Required.
+	Name string `yaml:"name"`
+	// Backend is the SPIFFE ID of the workload that serves it. Default: Envoy's own SPIFFE ID, which is the
+	// backend's where Envoy is its sidecar.
+	Backend spiffeid.ID `yaml:"backend"`
+	// Denials is the form of policy denials: rpc-error, tool-error, hide or http. Default rpc-error.
+	Denials authz.DenialStyle `yaml:"denials"`
+	// MinVersion is the oldest MCP protocol version that is let through. Default: any.
+	MinVersion string `yaml:"min_version"`
+	// AllowBatch accepts JSON-RPC batches, which exist in version 2025-03-26 only. Default false.
+	AllowBatch bool `yaml:"allow_batch"`
+	// MaxBody is the largest request body in bytes. Default 1048576; at most 8388608.
+	MaxBody int `yaml:"max_body"`
+	// StripAuthorization removes the Authorization header before the backend. Default false.
+	StripAuthorization bool `yaml:"strip_authorization"`
+	// ResourceMetadata is the https URL of the server's RFC 9728 document. With it a missing scope is answered with
+	// a step-up challenge. Default: none.
+	ResourceMetadata string `yaml:"resource_metadata"`
+	// RecordArguments puts argument values into audit records. Default false: only their hash.
+	RecordArguments bool `yaml:"record_arguments"`
+	// Match tells the server when the route has no context extension countersign.server.
+	Match matchConfig `yaml:"match"`
+	// Tools is a file with the server's tools/list result. Default: none, then its tools are unknown to policy.
+	Tools string `yaml:"tools"`
+}
+
+type matchConfig struct {
+	// Hosts and Paths are compared whole. None of one kind means any of that kind.
+	Hosts []string `yaml:"hosts"`
+	Paths []string `yaml:"paths"`
+}
+
+type tokensConfig struct {
+	// Keys is a directory of private JWKs, shared by all replicas. Default: one key is generated at start, for a
+	// single instance only.
+	Keys string `yaml:"keys"`
+	// Algorithm is that of a generated key: ES256 or EdDSA. Default ES256.
+	Algorithm string `yaml:"algorithm"`
+	// HopTTL is the longest life of a countersigned token. Default 60s, at most 5m.
+	HopTTL time.Duration `yaml:"hop_ttl"`
+	// MaxDepth is the most hops a delegation may take. Default 4, at most 8.
+	MaxDepth int `yaml:"max_depth"`
+	// SkipRootVerification trusts hop issuers without checking the root token that each token embeds.
+	// Default false.
+	SkipRootVerification bool `yaml:"skip_root_verification"`
+	// Cache is how many verified tokens are kept. Default 10000.
+	Cache int `yaml:"cache"`
+}
+
+type issuerConfig struct {
+	// Issuer is the exact `iss`: an https URL or a SPIFFE ID. Required.
+	Issuer string `yaml:"issuer"`
+	// Role is root (may begin delegations) or hop (may only countersign). Required.
+	Role *trust.Role `yaml:"role"`
+	// Keys says where the public keys are.
+	Keys issuerKeysConfig `yaml:"keys"`
+	// Algorithms are those the issuer may use. Default [ES256].
+	Algorithms []string `yaml:"algorithms"`
+	// MaxTTL is the longest life of its tokens. Default 15m for root, 5m for hop.
+	MaxTTL time.Duration `yaml:"max_ttl"`
+	// MaxDepth is the most hops that its delegations may take. Default 4.
+	MaxDepth int `yaml:"max_depth"`
+	// ActorTrustDomains are those whose workloads it may name as actors. Default: trust_domain.
+	ActorTrustDomains []string `yaml:"actor_trust_domains"`
+}
+
+type issuerKeysConfig struct {
+	// File is a JWK Set. Either this or URL.
+	File string `yaml:"file"`
+	// URL is the https address of a JWK Set.
+	URL string `yaml:"url"`
+	// CA is a PEM file with the authorities for URL. Default: the system's.
+	CA string `yaml:"ca"`
+	// Refresh is how often URL is read. Default 5m.
+	Refresh time.Duration `yaml:"refresh"`
+	// Stale is how long keys are used when URL cannot be read. Default 1h.
+	Stale time.Duration `yaml:"stale"`
+}
+
+type policyConfig struct {
+	// Directory holds the *.cedar files. Required.
+	Directory string `yaml:"directory"`
+	// Entities is a file in Cedar's JSON format: groups and their members. Default: none.
+	Entities string `yaml:"entities"`
+}
+
+type sessionsConfig struct {
+	// TTL is how long an unused session stays bound to its owner. Default 1h.
+	TTL time.Duration `yaml:"ttl"`
+	// PerPeer is how many sessions one workload may have; its oldest go first. Default 1000.
+	PerPeer int `yaml:"per_peer"`
+	// Total is how many sessions there may be; more are refused. Default 100000.
+	Total int `yaml:"total"`
+}
+
+type auditConfig struct {
+	// Output is stdout or the path of a file, which is opened again on SIGHUP. Default stdout.
+	Output string `yaml:"output"`
+}
+
+type reloadConfig struct {
+	// Poll is how often files are compared even if nothing reported a change. Default 30s.
+	Poll time.Duration `yaml:"poll"`
+	// Debounce is how long changes must have been quiet. Default 250ms.
+	Debounce time.Duration `yaml:"debounce"`
+}
+
+type logConfig struct {
+	// Level is debug, info, warn or error. Default info.
+	Level string `yaml:"level"`
+	// Format is json or text. Default json.
+	Format string `yaml:"format"`
+}
+
+// newConfig returns the defaults that do not depend on other members.
+func newConfig() config {
+	return config{
+		Listen: listenConfig{
+			GRPC:  grpcConfig{Address: "127.0.0.1:9191", MaxConnectionAge: 5 * time.Minute},
+			Admin: "127.0.0.1:9192",
+		},
+		Tokens:   tokensConfig{Algorithm: "ES256", HopTTL: time.Minute, MaxDepth: 4, Cache: 10_000},
+		Sessions: sessionsConfig{TTL: time.Hour, PerPeer: 1_000, Total: 100_000},
+		Audit:    auditConfig{Output: "stdout"},
+		Reload:   reloadConfig{Poll: 30 * time.Second, Debounce: 250 * time.Millisecond},
+		Log:      logConfig{Level: "info", Format: "json"},
+	}
+}
