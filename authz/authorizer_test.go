@@ -69,6 +69,9 @@ func TestTheBackendGoesOnWithItsToken(t *testing.T) {
 	if diff := cmp.Diff([]string{crmID.String(), planner}, second.Record.Actors); diff != "" {
 		t.Error(diff)
 	}
+	if q := h.policy.asked[1]; q.RootIssuer != rootIssuer || q.Delegation.Issuer != ownIssuer {
+		t.Errorf("policy was told that %s vouches for %s's user", q.RootIssuer, q.Delegation.Issuer)
+	}
 	// What policy did not let crm pass on is gone, and nobody else may use the token.
 	if d := h.decide(post("ledger", crmID.String(), strings.ReplaceAll(refund, "refund_case", "post_refund"), "txn-token", first.Token)); d.Reason != denial.ScopeNotGranted {
 		t.Errorf("widened: %+v", d.Record)

@@ -136,7 +136,8 @@ func (c *check) claimSession(ctx context.Context) error {
 func (c *check) owner() session.Owner {
 	owner := session.Owner{Peer: c.peer.ID.String()}
 	if c.claims != nil {
-		owner.Subject = c.claims.Subject
+		// A subject is somebody only together with who vouches for it.
+		owner.Subject = c.parent.RootIssuer() + " " + c.claims.Subject
 	}
 	return owner
 }
@@ -202,10 +203,14 @@ func refusal(v Verdict) error {
 }
 
 func (c *check) query(call *mcp.Call, target mcp.Target) Query {
-	return Query{
+	q := Query{
 		Now: c.now, Peer: c.peer, Server: c.server.Name, Call: call, Target: target, Delegation: c.claims,
 		HTTP: HTTPFacts{ID: c.req.ID, Host: c.req.Host, Path: c.req.Path, SourceIP: c.req.SourceIP},
 	}
+	if c.parent != nil {
+		q.RootIssuer = c.parent.RootIssuer()
+	}
+	return q
 }
 
 func (c *check) countersign(ctx context.Context) error {

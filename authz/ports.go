@@ -43,6 +43,8 @@ type Query struct {
 	Call       *mcp.Call
 	Target     mcp.Target
 	Delegation *delegation.Claims // nil when the request carries none
+	// RootIssuer is the issuer that vouches for the delegation's subject, the same on every hop.
+	RootIssuer string
 	HTTP       HTTPFacts
 }
 

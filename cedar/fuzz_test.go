@@ -1,0 +1,193 @@
+package cedar
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"countersign.dev/authz"
+	"countersign.dev/authz/mcp"
+	"countersign.dev/authz/peer"
+)
+
+// Whatever is loaded has unique ids, and an answer that permits and fails at once does not exist.
+func FuzzPolicies(f *testing.F) {
+	paths, err := filepath.Glob("testdata/acme/policies/*.cedar")
+	if err != nil || len(paths) == 0 {
+		f.Fatal(paths, err)
+	}
+	for _, name := range paths {
+		data, err := os.ReadFile(name) //nolint:gosec // testdata
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
+	}
+	f.Add(`@id("a") permit (principal, action, resource) when { context`)
+	f.Add("@id(\"\x00\") permit (principal, action, resource);")
+	template := acmeSources(f, "")
+	f.Fuzz(func(t *testing.T, text string) {
+		src := *template
+		src.policies = []file{{"p.cedar", []byte(text)}}
+		s, err := newSnapshot(&src, acmeConfig())
+		if err != nil {
+			for line := range strings.Lines(err.Error()) {
+				if strings.HasPrefix(line, "p.cedar:0") {
+					t.Errorf("a place that is none: %s", line)
+				}
+			}
+			return
+		}
+		seen := map[string]bool{}
+		for _, p := range s.policies {
+			if seen[string(p.id)] || !policyID.MatchString(string(p.id)) {
+				t.Errorf("id %q", p.id)
+			}
+			seen[string(p.id)] = true
+		}
+		v := s.Authorize(context.Background(), authz.Query{
+			Now: time.Unix(1_800_000_000, 0), Server: "crm",
+			Peer:   peer.Peer{ID: spiffeid.RequireFromString("spiffe://acme.example/planner")},
+			Target: mcp.Target{Kind: mcp.TargetTool, Name: "search"},
+			Call:   &mcp.Call{Kind: mcp.KindRequest, Method: "tools/call"},
+		})
+		if v.Allowed && (len(v.Errors) > 0 || v.Forbidden || len(v.PolicyIDs) == 0) {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// Whatever is accepted conforms to the schema and ends: no group is in itself.
+func FuzzEntities(f *testing.F) {
+	data, err := os.ReadFile("testdata/acme/entities.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte(`[{"uid":{"type":"UserGroup","id":"a"},"attrs":{},"parents":[{"type":"UserGroup","id":"a"}]}]`))
+	f.Add([]byte(`[{"uid":{"__entity":{"type":"Tool","id":"crm/search"}},"attrs":{},"parents":[],"tags":{}}]`))
+	src := acmeSources(f, "")
+	tools, bad := readPins(src.tools)
+	if len(bad) > 0 {
+		f.Fatal(bad)
+	}
+	words, err := newVocabulary(tools)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, bad := newRegistry(words, tools, &file{"e.json", data})
+		if len(bad) > 0 {
+			return
+		}
+		for id, e := range r.static {
+			if id.Type == actionType {
+				continue
+			}
+			if err := words.validator.Entity(e); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+			if _, wrong := r.declared[id]; wrong && groupOf[id.Type] == id.Type {
+				t.Errorf("group %s was taken for a member", id)
+			}
+			above := map[types.EntityUID]bool{}
+			for todo := slices.Collect(e.Parents.All()); len(todo) > 0; todo = todo[1:] {
+				if !above[todo[0]] {
+					above[todo[0]] = true
+					todo = slices.AppendSeq(todo, r.static[todo[0]].Parents.All())
+				}
+			}
+			if above[id] {
+				t.Errorf("%s is in itself", id)
+			}
+		}
+	})
+}
+
+// Arguments that fit make a request that conforms to the schema generated from the same tool.
+func FuzzInput(f *testing.F) {
+	f.Add(`{"type":"object","properties":{"a":{"type":"number"},"b":{"type":"array","items":{"type":"integer"}}},"required":["a"]}`,
+		`{"a":1.5,"b":[1,2]}`)
+	f.Add(`{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"type":"null"}]},"":{"type":"boolean"}}}`, `{"a":null,"":true}`)
+	f.Add(`{"type":"object","properties":{"\"":{"type":"object","properties":{"\u0000":{"const":"x"}},"required":["\u0000"]}}}`, `{"\"":{"\u0000":"y"}}`)
+	f.Fuzz(func(t *testing.T, schema, arguments string) {
+		tools, err := mcp.ParseToolList([]byte(`{"tools":[{"name":"t","inputSchema":` + schema + `}]}`))
+		if err != nil || len(tools) != 1 {
+			return
+		}
+		object, err := mcp.ParseObject([]byte(arguments))
+		if err != nil {
+			return
+		}
+		tool := file{"t.json", []byte(`{"tools":[{"name":"t","inputSchema":` + schema + `}]}`)}
+		s, err := newSnapshot(&sources{
+			policies: []file{{"p.cedar", []byte(`@id("p") permit (principal, action, resource);`)}},
+			tools:    map[string]file{"crm": tool},
+		}, Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		words, err := newVocabulary(s.pins)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, ok, err := s.ask(authz.Query{
+			Peer:   peer.Peer{ID: spiffeid.RequireFromString("spiffe://acme.example/planner")},
+			Server: "crm", Target: mcp.Target{Kind: mcp.TargetTool, Name: "t"},
+			Call: &mcp.Call{Kind: mcp.KindRequest, Method: "tools/call", Arguments: object},
+		})
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if err := words.validator.Request(asked.request); err != nil {
+			t.Errorf("%v", err)
+		}
+		for _, e := range asked.entities.request {
+			if err := words.validator.Entity(e); err != nil {
+				t.Errorf("%s: %v", e.UID, err)
+			}
+		}
+	})
+}
+
+// Prefixes of a URI that is exact are the URI itself cut at slashes, shortest first, and no server can read them to
+// mean something above.
+func FuzzURIPrefixes(f *testing.F) {
+	for _, uri := range someURIs {
+		f.Add(uri)
+	}
+	f.Add("https://acme.example:443/%2e%2e//")
+	f.Fuzz(func(t *testing.T, uri string) {
+		prefixes, _, exact := uriPrefixes(uri)
+		if !exact {
+			return
+		}
+		if len(prefixes) > maxSegments || !slices.IsSortedFunc(prefixes, func(a, b string) int { return len(a) - len(b) }) {
+			t.Errorf("prefixes %q", prefixes)
+		}
+		for _, prefix := range prefixes {
+			rest, ok := strings.CutPrefix(uri, prefix)
+			if !ok || rest != "" && !strings.ContainsAny(rest[:1], "/?#") {
+				t.Errorf("%q is no prefix of %q", prefix, uri)
+			}
+		}
+		// What a server that decodes and cleans the path would open is what the prefixes say.
+		if u, err := url.Parse(uri); err == nil && len(prefixes) > 0 {
+			if read := strings.TrimSuffix(u.Path, "/"); read != strings.TrimSuffix(path.Clean("/"+read), "/") {
+				t.Errorf("%q can be read as %q", uri, path.Clean(read))
+			}
+			if u.Host != "" && prefixes[0] != u.Scheme+"://"+u.Host {
+				t.Errorf("host of %q is %q", prefixes[0], u.Host)
+			}
+		}
+	})
+}
