@@ -2,6 +2,7 @@ package cedar
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -82,11 +83,14 @@ func plainEscape(s string) bool {
 	if len(s) < 3 {
 		return false
 	}
-	high, low := strings.IndexByte(hex, s[1]), strings.IndexByte(hex, s[2])
-	if high < 0 || low < 0 {
+	if strings.IndexByte(hex, s[1]) < 0 || strings.IndexByte(hex, s[2]) < 0 {
 		return false
 	}
-	c := rune(high<<4 | low)
+	code, err := strconv.ParseUint(s[1:3], 16, 8)
+	if err != nil {
+		return false
+	}
+	c := rune(code)
 	unreserved := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._~", c)
 	return !unreserved && !strings.ContainsRune("/\\%\x00", c)
 }

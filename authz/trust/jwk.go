@@ -22,10 +22,10 @@ const (
 	// MaxKeys is the greatest number of keys of one issuer, and of our own keys.
 	MaxKeys = 64
 	// MaxKeyIDLength is the greatest length of a kid in bytes.
-	MaxKeyIDLength = 256
+	MaxKeyIDLength = 128
 
 	minRSABits = 2048
-	maxRSABits = 8192 // verification takes time that grows with the square of the size
+	maxRSABits = 4096 // the most that go-jose verifies with; the time grows with the square of the size
 )
 
 // members are the members of one JWK before any is interpreted.

@@ -104,7 +104,7 @@ func TestBadKeySetsAreRefused(t *testing.T) {
 		"kid empty":                     {one(edit(t, es256, map[string]any{"kid": ""})), "kid is missing"},
 		"kid null":                      {one(strings.Replace(edit(t, es256, nil), `"k1"`, `null`, 1)), "kid is not a string"},
 		"kid a number":                  {one(edit(t, es256, map[string]any{"kid": 1})), "kid is not a string"},
-		"kid endless":                   {one(edit(t, es256, map[string]any{"kid": strings.Repeat("k", 257)})), "longer than 256"},
+		"kid endless":                   {one(edit(t, es256, map[string]any{"kid": strings.Repeat("k", 257)})), "longer than 128"},
 		"kid with a newline":            {one(edit(t, es256, map[string]any{"kid": "k\n1"})), "not printable ASCII"},
 		"kid twice":                     {set(t, es, newKey(t, "ES256", "k1")), `kid "k1": this kid came before`},
 		"a private EC key":              {one(edit(t, es, nil)), `kid "k1": member d: private and symmetric keys`},
