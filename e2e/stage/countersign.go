@@ -1,0 +1,185 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"countersign.dev/authz/trust"
+)
+
+var (
+	//go:embed countersign.yaml.tmpl
+	countersignTemplate string
+	//go:embed demo
+	demoFiles embed.FS
+)
+
+// countersignConfig is what varies in the configuration of Countersign.
+type countersignConfig struct {
+	GRPCPort, AdminPort int
+	// SVID is its identity in files; WorkloadAPI the address of the Workload API that gives it one instead.
+	SVID        SVID
+	WorkloadAPI string
+	Servers     []string
+	Denials     string
+	MaxBody     int
+	// ConnectionAge is how long a connection of Envoy is kept.
+	ConnectionAge time.Duration
+	Audit         string
+}
+
+// TrustDomain is the trust domain.
+func (countersignConfig) TrustDomain() string { return TrustDomain }
+
+// Gateway is the only one that may ask.
+func (countersignConfig) Gateway() string { return ID("gateway") }
+
+// RootIssuer begins the delegations.
+func (countersignConfig) RootIssuer() string { return rootIssuer }
+
+// writeSources fills dir with what all replicas read: the policies, entities and tools of the demo, a fresh signing key,
+// and the public keys of the root issuer.
+func writeSources(dir string, issuer *Issuer) error {
+	files, err := fs.Sub(demoFiles, "demo")
+	if err != nil {
+		return fmt.Errorf("opening the files of the demo: %w", err)
+	}
+	if err := os.CopyFS(dir, files); err != nil {
+		return fmt.Errorf("copying the files of the demo: %w", err)
+	}
+	key, err := trust.GenerateKey("ES256")
+	if err != nil {
+		return fmt.Errorf("making Countersign's signing key: %w", err)
+	}
+	signing, err := json.Marshal(key)
+	if err != nil {
+		return fmt.Errorf("encoding Countersign's signing key: %w", err)
+	}
+	public, err := issuer.jwks()
+	if err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{
+		"keys/signing.jwk":      signing,
+		"issuers/tts.jwks.json": public,
+		"revocations.yaml":      []byte("revocations: []\n"),
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return fmt.Errorf("making a directory for the configuration: %w", err)
+		}
+		if err := replaceFile(file, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startCountersign runs a replica and waits until it is ready to decide.
+func startCountersign(ctx context.Context, logs, dir, name, program string, config countersignConfig) (*Process, error) {
+	t, err := template.New(name).Option("missingkey=error").Parse(countersignTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("parsing the template of the configuration: %w", err)
+	}
+	var yaml bytes.Buffer
+	if err := t.Execute(&yaml, config); err != nil {
+		return nil, fmt.Errorf("writing the configuration: %w", err)
+	}
+	file := filepath.Join(dir, name+".yaml")
+	if err := replaceFile(file, yaml.Bytes()); err != nil {
+		return nil, err
+	}
+	p, err := start(logs, name, false, program, "serve", "--config", file)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ready(ctx, fmt.Sprintf("http://127.0.0.1:%d/readyz", config.AdminPort)); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Status is the part of Countersign's /status that the stage looks at.
+type Status struct {
+	Policy struct {
+		Revision string `json:"revision"`
+		Error    string `json:"error"`
+	} `json:"policy"`
+	Revocations int `json:"revocations"`
+}
+
+// Status asks Countersign how it is.
+func (s *Stage) Status(ctx context.Context) (Status, error) {
+	var status Status
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.AdminURL+"/status", nil)
+	if err != nil {
+		return status, fmt.Errorf("asking for the status: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return status, fmt.Errorf("asking for the status: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return status, fmt.Errorf("reading the status: %w", err)
+	}
+	if err := json.Unmarshal(body, &status); err != nil {
+		return status, fmt.Errorf("reading the status from %q: %w", body, err)
+	}
+	return status, nil
+}
+
+// Revoke adds an entry to the deny-list, and returns once it is in force. Kind is jti, txn, task, sub, actor or kid.
+func (s *Stage) Revoke(ctx context.Context, kind, value, reason string) error {
+	s.mu.Lock()
+	s.revoked = append(s.revoked, fmt.Sprintf("  - %s: %q\n    reason: %q\n", kind, value, reason))
+	count, list := len(s.revoked), "revocations:\n"+strings.Join(s.revoked, "")
+	s.mu.Unlock()
+	if err := replaceFile(filepath.Join(s.ConfigDir, "revocations.yaml"), []byte(list)); err != nil {
+		return err
+	}
+	return s.reloaded(ctx, "has revoked "+value, func(now Status) bool { return now.Revocations == count })
+}
+
+// EditPolicy replaces a text in a policy file, and returns once the new policies are in force.
+func (s *Stage) EditPolicy(ctx context.Context, name, old, replacement string) error {
+	before, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(s.ConfigDir, "policies", name)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading a policy: %w", err)
+	}
+	edited := bytes.Replace(text, []byte(old), []byte(replacement), 1)
+	if bytes.Equal(edited, text) {
+		return fmt.Errorf("policy file %s does not contain %q", name, old)
+	}
+	if err := replaceFile(file, edited); err != nil {
+		return err
+	}
+	return s.reloaded(ctx, "uses the edited policy", func(now Status) bool {
+		return now.Policy.Revision != before.Policy.Revision
+	})
+}
+
+func (s *Stage) reloaded(ctx context.Context, what string, done func(Status) bool) error {
+	return s.Countersign[0].until(ctx, what, func() bool {
+		now, err := s.Status(ctx)
+		return err == nil && done(now)
+	})
+}

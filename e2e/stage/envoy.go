@@ -1,0 +1,109 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"text/template"
+)
+
+//go:embed envoy.yaml.tmpl
+var envoyTemplate string
+
+// envoyConfig is what varies in the configuration of Envoy.
+type envoyConfig struct {
+	AdminPort int
+	// CountersignPorts are those of the replicas.
+	CountersignPorts []int
+	Servers          []envoyServer
+	// MaxRequestBytes is the largest body that Envoy buffers for the check.
+	MaxRequestBytes int
+	// RawHeaders has Envoy send headers one by one instead of joined by name.
+	RawHeaders bool
+	// UpstreamTLS has Envoy speak mTLS to the backends.
+	UpstreamTLS bool
+	// SVID is Envoy's own identity in files; SDSSocket the Workload API that gives it one instead.
+	SVID      SVID
+	SDSSocket string
+	AccessLog string
+}
+
+// envoyServer is one MCP server behind Envoy.
+type envoyServer struct {
+	Name        string
+	ListenPort  int
+	BackendPort int
+}
+
+// Workload is the SPIFFE ID that the backend must prove.
+func (s envoyServer) Workload() string { return ID(s.Name) }
+
+// Countersign is the SPIFFE ID that Countersign must prove.
+func (envoyConfig) Countersign() string { return ID("countersign") }
+
+// Workloads is the prefix of the SPIFFE IDs that may connect at all.
+func (envoyConfig) Workloads() string { return ID("") }
+
+// identity is one end of an mTLS connection: who Envoy is there, and whom it accepts.
+type identity struct {
+	envoyConfig
+	// Match is the kind of comparison, Accept what the other side's SPIFFE ID is compared with.
+	Match, Accept string
+}
+
+// Gateway is Envoy's own SPIFFE ID.
+func (identity) Gateway() string { return ID("gateway") }
+
+// TrustDomain is the name by which SPIRE serves the bundle.
+func (identity) TrustDomain() string { return "spiffe://" + TrustDomain }
+
+type endpoints struct {
+	Name  string
+	Ports []int
+}
+
+// render returns the configuration as YAML.
+func (c envoyConfig) render() ([]byte, error) {
+	t, err := template.New("envoy.yaml").Option("missingkey=error").Funcs(template.FuncMap{
+		"quote":     strconv.Quote,
+		"endpoints": func(name string, port int) endpoints { return endpoints{name, []int{port}} },
+		"replicas":  func(ports []int) endpoints { return endpoints{"countersign", ports} },
+		"tls": func(c envoyConfig, match, accept string) identity {
+			return identity{envoyConfig: c, Match: match, Accept: accept}
+		},
+	}).Parse(envoyTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("parsing the template of the Envoy configuration: %w", err)
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, c); err != nil {
+		return nil, fmt.Errorf("writing the Envoy configuration: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// startEnvoy runs Envoy and waits until it serves.
+func startEnvoy(ctx context.Context, dir, program string, config envoyConfig) (*Process, error) {
+	yaml, err := config.render()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "envoy.yaml")
+	if err := replaceFile(file, yaml); err != nil {
+		return nil, err
+	}
+	p, err := start(dir, "envoy", false, program,
+		"-c", file, "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
+		"--file-flush-interval-msec", "50")
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ready(ctx, fmt.Sprintf("http://127.0.0.1:%d/ready", config.AdminPort)); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
+}
