@@ -28,7 +28,8 @@ type Server struct {
 	ResourceMetadata string
 	// RecordArguments puts the values of arguments into the audit record.
 	RecordArguments bool
-	// Hosts and Paths tell the server from the request when the route does not. See [Servers.Find].
+	// Hosts and Paths are where the server is, compared whole; none means anywhere. They also tell the server from the
+	// request when the route does not. See [Servers.Find].
 	Hosts, Paths []string
 }
 

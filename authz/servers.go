@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
@@ -101,22 +102,24 @@ func matches(server *Server) []match {
 
 // Find returns the server that a request is for: the one that the route names; else the one whose workload Envoy
 // served the request as; else the one that matches host and path. Hosts and paths are compared whole, so that no
-// unnormalised path can stand for another. A route that names an unknown server is refused.
+// unnormalised path can stand for another. A route that names an unknown server is refused, and so is a host or path
+// that is not among those of the server: what else the backend serves is not the MCP server.
 func (s *Servers) Find(req *Request) (*Server, error) {
+	path, _, _ := strings.Cut(req.Path, "?")
+	host := strings.ToLower(req.Host)
 	if req.Server != "" {
-		if server := s.byName[req.Server]; server != nil {
-			return server, nil
+		server := s.byName[req.Server]
+		if server == nil {
+			return nil, denial.New(denial.ServerUnknown,
+				"the route's context extension names server %.64q, which is not configured", req.Server)
 		}
-		return nil, denial.New(denial.ServerUnknown,
-			"the route's context extension names server %.64q, which is not configured", req.Server)
+		return server.at(host, path)
 	}
 	if id, err := spiffeid.FromString(req.Destination); err == nil {
 		if server := s.byBackend[id]; server != nil {
-			return server, nil
+			return server.at(host, path)
 		}
 	}
-	path, _, _ := strings.Cut(req.Path, "?")
-	host := strings.ToLower(req.Host)
 	for _, m := range []match{{host, path}, {host, ""}, {"", path}} {
 		if server := s.byMatch[m]; server != nil && m != (match{}) {
 			return server, nil
@@ -124,6 +127,15 @@ func (s *Servers) Find(req *Request) (*Server, error) {
 	}
 	return nil, denial.New(denial.ServerUnknown,
 		"no server matches host %.128q and path %.128q, and the route names none", req.Host, path)
+}
+
+// at returns the server if it has the host and path, or names none.
+func (s *Server) at(host, path string) (*Server, error) {
+	sameHost := func(h string) bool { return strings.EqualFold(h, host) }
+	if len(s.Hosts) > 0 && !slices.ContainsFunc(s.Hosts, sameHost) || len(s.Paths) > 0 && !slices.Contains(s.Paths, path) {
+		return nil, denial.New(denial.ServerUnknown, "server %s is not at host %.128q and path %.128q", s.Name, host, path)
+	}
+	return s, nil
 }
 
 // backend returns the workload that the server's tokens are for.

@@ -31,9 +31,12 @@ func TestServersFind(t *testing.T) {
 		req  authz.Request
 		want string // empty: refused
 	}{
-		{"the route names it", authz.Request{Server: "ledger", Host: "crm.acme.example", Path: "/mcp"}, "ledger"},
+		{"the route names it", authz.Request{Server: "ledger", Host: "crm.acme.example", Path: "/ledger?x=1"}, "ledger"},
+		{"the route names it, at a path where it is not", authz.Request{Server: "ledger", Host: "crm.acme.example", Path: "/mcp"}, ""},
+		{"the route names it, at a host where it is not", authz.Request{Server: "crm", Host: "evil.example", Path: "/mcp"}, ""},
 		{"the route names nobody", authz.Request{Server: "hr", Host: "crm.acme.example", Path: "/mcp"}, ""},
-		{"Envoy is its sidecar", authz.Request{Destination: "spiffe://acme.example/crm"}, "crm"},
+		{"Envoy is its sidecar", authz.Request{Destination: "spiffe://acme.example/crm", Host: "crm.acme.example", Path: "/mcp"}, "crm"},
+		{"Envoy is its sidecar, for the admin page", authz.Request{Destination: "spiffe://acme.example/crm", Host: "crm.acme.example", Path: "/admin"}, ""},
 		{"a sidecar of two servers does not tell", authz.Request{Destination: "spiffe://acme.example/twins"}, ""},
 		{"a gateway's identity is no server's", authz.Request{Destination: "spiffe://acme.example/gateway"}, ""},
 		{"host and path", authz.Request{Host: "crm.acme.example", Path: "/mcp?x=1"}, "crm"},

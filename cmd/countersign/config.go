@@ -100,7 +100,8 @@ type serverConfig struct {
 	ResourceMetadata string `yaml:"resource_metadata"`
 	// RecordArguments puts argument values into audit records. Default false: only their hash.
 	RecordArguments bool `yaml:"record_arguments"`
-	// Match tells the server when the route has no context extension countersign.server.
+	// Match is where the server is. Other hosts and paths are refused, and it tells the server when the route has no
+	// context extension countersign.server. Default: anywhere the route leads.
 	Match matchConfig `yaml:"match"`
 	// Tools is a file with the server's tools/list result. Default: none, then its tools are unknown to policy.
 	Tools string `yaml:"tools"`
