@@ -2,10 +2,13 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"countersign.dev/e2e/stage"
 )
@@ -40,8 +43,8 @@ func pieces(parts ...[]byte) io.Reader {
 
 // Around every limit: what is small enough arrives whole, and of what is too large not one byte reaches the server.
 func TestBodyLimits(t *testing.T) {
-	const max = 1 << 20
-	st := raise(t, stage.Options{MaxBody: max, UpstreamTLS: true})
+	const limit = 1 << 20
+	st := raise(t, stage.Options{MaxBody: limit, UpstreamTLS: true})
 	token := grant(t, st)
 	overEachHTTP(t, func(t *testing.T, version string) {
 		c := client(t, st, "planner", version)
@@ -50,13 +53,13 @@ func TestBodyLimits(t *testing.T) {
 			bytes int
 			fits  bool
 		}{
-			{"one byte less than the limit", max - 1, true},
-			{"the limit", max, true},
-			{"one byte more than the limit", max + 1, false},
-			{"one byte less than Envoy's limit", max + 4<<10 - 1, false},
-			{"Envoy's limit", max + 4<<10, false},
-			{"one byte more than Envoy's limit", max + 4<<10 + 1, false},
-			{"five times the limit", 5 * max, false},
+			{"one byte less than the limit", limit - 1, true},
+			{"the limit", limit, true},
+			{"one byte more than the limit", limit + 1, false},
+			{"one byte less than Envoy's limit", limit + 4<<10 - 1, false},
+			{"Envoy's limit", limit + 4<<10, false},
+			{"one byte more than Envoy's limit", limit + 4<<10 + 1, false},
+			{"five times the limit", 5 * limit, false},
 		} {
 			body := sized(t, size.bytes)
 			for _, sending := range []struct {
@@ -66,10 +69,10 @@ func TestBodyLimits(t *testing.T) {
 			}{
 				{"with its length", bytes.NewReader(body), int64(len(body))},
 				{"without a length", pieces(body), -1},
-				{"in pieces", pieces(body[:max/2], body[max/2:max-1], body[max-1:]), -1},
+				{"in pieces", pieces(body[:limit/2], body[limit/2:limit-1], body[limit-1:]), -1},
 			} {
 				t.Run(size.name+" "+sending.name, func(t *testing.T) {
-					reached := watch(t, st, "crm")
+					reached := watch(t, st)
 					got, err := rawCall{
 						client: c, url: st.URLs["crm"], header: callHeader("attach_note", token),
 						body: sending.body, length: sending.length,
@@ -97,17 +100,67 @@ func TestBodyLimits(t *testing.T) {
 	})
 }
 
+// paused sends the rest of a body only after Envoy has read the beginning, or has answered already.
+type paused struct {
+	ctx         context.Context
+	stage       *stage.Stage
+	begin, rest []byte
+
+	before   int // bytes that Envoy had read when sending began
+	begun    bool
+	answered atomic.Bool
+}
+
+func (p *paused) Read(buffer []byte) (n int, err error) {
+	if !p.begun {
+		if p.before, err = p.read(); err != nil {
+			return 0, err
+		}
+		p.before, p.begun = p.before+len(p.begin), true
+	}
+	if len(p.begin) > 0 {
+		n = copy(buffer, p.begin)
+		p.begin = p.begin[n:]
+		return n, nil
+	}
+	for {
+		if n, err = p.read(); err != nil {
+			return 0, err
+		}
+		if n >= p.before || p.answered.Load() {
+			break
+		}
+		time.Sleep(time.Millisecond) // between two questions to Envoy
+	}
+	if len(p.rest) == 0 {
+		return 0, io.EOF
+	}
+	n = copy(buffer, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
+// Close implements [io.Closer]: the client has its answer.
+func (p *paused) Close() error {
+	p.answered.Store(true)
+	return nil
+}
+
+func (p *paused) read() (int, error) {
+	return p.stage.EnvoyStat(p.ctx, "http.crm.downstream_cx_rx_bytes_total")
+}
+
 // The beginning of the body is a whole, allowed call. What follows is not. If the decision were made about the
 // beginning alone, the rest would be smuggled past it.
 func TestNothingIsSmuggledBehindTheLimit(t *testing.T) {
-	const max = 64 << 10
+	const limit = 64 << 10
 	for _, limits := range []struct {
 		name    string
 		options stage.Options
 	}{
-		{"Envoy hands over more than Countersign takes", stage.Options{MaxBody: max}},
-		{"both limits are the same", stage.Options{MaxBody: max, MaxRequestBytes: max}},
-		{"Envoy hands over less than Countersign takes", stage.Options{MaxBody: 2 * max, MaxRequestBytes: max}},
+		{"Envoy hands over more than Countersign takes", stage.Options{MaxBody: limit}},
+		{"both limits are the same", stage.Options{MaxBody: limit, MaxRequestBytes: limit}},
+		{"Envoy hands over less than Countersign takes", stage.Options{MaxBody: 2 * limit, MaxRequestBytes: limit}},
 	} {
 		t.Run(limits.name, func(t *testing.T) {
 			st := raise(t, limits.options)
@@ -118,13 +171,13 @@ func TestNothingIsSmuggledBehindTheLimit(t *testing.T) {
 					name string
 					size int
 				}{
-					{"at Countersign's limit", max},
-					{"at Envoy's limit", max + 4<<10},
+					{"at Countersign's limit", limit},
+					{"at Envoy's limit", limit + 4<<10},
 				} {
 					begin := sized(t, cut.size)
 					for _, rest := range []struct{ name, text string }{
 						{"another call", string(toolCall("delete_case", map[string]any{"case_id": "4711"}))},
-						{"white space", strings.Repeat(" ", 3*max)},
+						{"white space", strings.Repeat(" ", 3*limit)},
 						{"one byte", "\n"},
 					} {
 						for _, sending := range []struct {
@@ -134,9 +187,10 @@ func TestNothingIsSmuggledBehindTheLimit(t *testing.T) {
 						}{
 							{"with the length", bytes.NewReader(append(bytes.Clone(begin), rest.text...)), int64(cut.size + len(rest.text))},
 							{"with no length", pieces(begin, []byte(rest.text)), -1},
+							{"after a pause", &paused{ctx: t.Context(), stage: st, begin: begin, rest: []byte(rest.text)}, -1},
 						} {
 							t.Run(cut.name+" "+rest.name+" "+sending.name, func(t *testing.T) {
-								reached := watch(t, st, "crm")
+								reached := watch(t, st)
 								got, err := rawCall{
 									client: c, url: st.URLs["crm"], header: callHeader("attach_note", token),
 									body: sending.body, length: sending.length,

@@ -23,7 +23,11 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "making a directory for the programs:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "removing the programs:", err)
+		}
+	}()
 	if programs, err = stage.Build(context.Background(), dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -118,7 +118,7 @@ func denyAndGoOn(t *testing.T, st *stage.Stage, version string) {
 		{"an expired token", expired, "read_case", map[string]any{"case_id": "4711"}},
 		{"a token of somebody else", foreign, "read_case", map[string]any{"case_id": "4711"}},
 	} {
-		reached := watch(t, st, "crm")
+		reached := watch(t, st)
 		reply := s.call(c.token, c.tool, c.arguments)
 		if reply.Error == "" && !reply.ToolError {
 			t.Errorf("%s: %+v, want it refused", c.name, reply)
@@ -140,7 +140,7 @@ func denyAndGoOn(t *testing.T, st *stage.Stage, version string) {
 // A session of a protocol version that has them is its owner's alone.
 func TestForeignSession(t *testing.T) {
 	st := raise(t, stage.Options{})
-	reached := watch(t, st, "crm")
+	reached := watch(t, st)
 	s := openSession(t, st, "planner", wire.Command{URL: st.URLs["crm"], Token: grant(t, st), Version: "2025-11-25"})
 	if reply := s.call("", "read_case", map[string]any{"case_id": "4711"}); reply.Error != "" {
 		t.Fatal(reply.Error)
@@ -164,7 +164,7 @@ func TestForeignSession(t *testing.T) {
 	}
 	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
 		t.Run(method, func(t *testing.T) {
-			reached := watch(t, st, "crm")
+			reached := watch(t, st)
 			call := rawCall{
 				client: client(t, st, "intern", "2"), url: st.URLs["crm"], method: method,
 				header: http.Header{

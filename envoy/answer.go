@@ -61,7 +61,7 @@ func allow(req *authz.Request, d authz.Decision) (*authv3.OkHttpResponse, error)
 	case !isToken(d.Token):
 		return nil, denial.New(denial.Internal, "an allowed decision without a token that fits into a header")
 	}
-	remove, err := reservedPresent(req.MCP.Header, d.Server)
+	remove, err := removals(req.MCP.Header, d.Server)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ const (
 	tokenHeader         = "txn-token" // #nosec G101 -- a header name
 	forwardedCertHeader = "x-forwarded-client-cert"
 	decisionHeader      = "x-countersign-decision"
+	partialBodyHeader   = "x-envoy-auth-partial-body"
 	reservedPrefix      = "x-countersign-"
 )
 
@@ -32,11 +33,12 @@ func reserved(name string, server *authz.Server) bool {
 	}
 }
 
-// reservedPresent returns the reserved headers of a request, in lower case and sorted, but for the one that is set:
-// Envoy removes after it sets, so a header in both lists would be gone. Envoy has no removal by prefix, so the names
-// are those that are there. One that is no header name (RFC 9110, section 5.1) could not be removed, and is refused.
-func reservedPresent(fields header.Fields, server *authz.Server) ([]string, error) {
-	var names []string
+// removals returns the headers to remove, in lower case and sorted: the reserved ones of a request but for the one that
+// is set, because Envoy removes after it sets, so a header in both lists would be gone. Envoy has no removal by prefix,
+// so the names are those that are there, and the mark of a partial body: Envoy writes its own into the check, and the
+// caller's copy would go on to the backend unseen. One that is no header name (RFC 9110, section 5.1) could not be removed, and is refused.
+func removals(fields header.Fields, server *authz.Server) ([]string, error) {
+	names := []string{partialBodyHeader}
 	for _, name := range fields.Names() {
 		name = strings.ToLower(name)
 		if name == tokenHeader || !reserved(name, server) {

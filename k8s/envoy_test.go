@@ -16,6 +16,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// maxRequestBytes is more than the largest body that Countersign takes, so that one that Envoy cut off there is too
+// large for Countersign as well.
+const maxRequestBytes = 1<<20 + 4<<10
+
 const extAuthz = "envoy.filters.http.ext_authz"
 
 // wantExtAuthz is what every Envoy in front of an MCP backend must have; the rest may differ.
@@ -26,7 +30,7 @@ var wantExtAuthz = map[string]any{
 	"encode_raw_headers":       true,
 	"validate_mutations":       true,
 	"with_request_body": map[string]any{
-		"max_request_bytes": float64(1 << 20), "allow_partial_message": false, "pack_as_bytes": true,
+		"max_request_bytes": float64(maxRequestBytes), "allow_partial_message": false, "pack_as_bytes": true,
 	},
 }
 
@@ -182,8 +186,8 @@ func TestIstioProviderIsTheOneThePolicyNames(t *testing.T) {
 		t.Errorf("the provider is not gRPC, or does not fail closed with 503: %v", provider)
 	}
 	body := provider.GetIncludeRequestBodyInCheck()
-	if body.GetMaxRequestBytes() != 1<<20 || body.GetAllowPartialMessage() || !body.GetPackAsBytes() {
-		t.Errorf("body %v, want up to 1 MiB, whole, as bytes", body)
+	if body.GetMaxRequestBytes() != maxRequestBytes || body.GetAllowPartialMessage() || !body.GetPackAsBytes() {
+		t.Errorf("body %v, want up to 4 KiB more than 1 MiB, whole, as bytes", body)
 	}
 	service := find[*corev1.Service](t, objects, "countersign", "countersign")
 	host := service.Name + "." + service.Namespace + ".svc.cluster.local"

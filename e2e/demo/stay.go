@@ -25,19 +25,19 @@ func stay(ctx context.Context, st *stage.Stage, spire bool, t *teller) error {
 		return err
 	}
 	t.heading("Still running. Try it by hand; Ctrl-C ends everything.")
-	t.line("", "Plain MCP, relayed as the planner with a fresh token of alice:")
-	t.command("npx @modelcontextprotocol/inspector --cli " + relay + " --transport http --method tools/list")
-	t.command("npx @modelcontextprotocol/inspector --cli " + relay +
-		" --transport http --method tools/call --tool-name refund_case --tool-arg case_id=4711 --tool-arg max_amount=900")
+	inspector := "npx @modelcontextprotocol/inspector --cli " + relay + " --transport http --method "
+	t.command("Plain MCP, relayed as the planner with a fresh token of alice: yes, and no",
+		inspector+"tools/list",
+		inspector+"tools/call --tool-name read_case --tool-arg case_id=A-4711",
+		inspector+"tools/call --tool-name refund_case --tool-arg case_id=A-4711 --tool-arg max_amount=900")
 	if !spire {
-		t.line("", "As the planner, or as the intern if you take its files:")
-		t.command(curl(st, tokenFile))
+		t.command("As the planner; as the intern, if you take its files", curl(st, tokenFile))
 	}
-	t.line("", "Every decision, and how Countersign is:")
-	t.command("tail -f " + st.Dir + "/audit.jsonl")
-	t.command("curl " + st.AdminURL + "/status")
-	t.line("", "Change a policy, revoke a task, and try again:")
-	t.command("$EDITOR " + st.ConfigDir + "/policies/crm.cedar " + st.ConfigDir + "/revocations.yaml")
+	t.command("Every decision, and how Countersign is",
+		"tail -f "+filepath.Join(st.Dir, "audit.jsonl"), "curl "+st.AdminURL+"/status")
+	t.command("Change a policy, revoke a task (by-hand), and try again",
+		"$EDITOR "+filepath.Join(st.ConfigDir, "policies", "crm.cedar"),
+		"$EDITOR "+filepath.Join(st.ConfigDir, "revocations.yaml"))
 
 	ticker := time.NewTicker(renewal)
 	defer ticker.Stop()

@@ -69,9 +69,9 @@ func (t *teller) Because(text string) { t.line("why", text) }
 // Shown implements [scene.Teller].
 func (t *teller) Shown(text string) { t.line("", text) }
 
-// command prints a command to copy, without anything before its further lines.
-func (t *teller) command(text string) {
-	_, _ = fmt.Fprintf(t.out, "%s\n", text)
+// command prints what a command is for, and the command to copy with nothing before it.
+func (t *teller) command(what string, commands ...string) {
+	_, _ = fmt.Fprintf(t.out, "\n%s\n%s\n", t.painted(faint, "# "+what), strings.Join(commands, "\n"))
 }
 
 func (t *teller) wrong(err error) {

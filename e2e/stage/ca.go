@@ -50,6 +50,9 @@ func NewCA(dir string) (*CA, error) {
 	}
 	uri := &url.URL{Scheme: "spiffe", Host: TrustDomain}
 	template := certificateTemplate(uri, 24*time.Hour)
+	// A name that its certificates do not have: OpenSSL takes a certificate with one name for subject and issuer to be
+	// self-signed.
+	template.Subject.CommonName = "Acme authority"
 	template.IsCA = true
 	template.BasicConstraintsValid = true
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign

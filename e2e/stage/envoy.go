@@ -5,8 +5,13 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"text/template"
 )
 
@@ -106,4 +111,27 @@ func startEnvoy(ctx context.Context, dir, program string, config envoyConfig) (*
 		return nil, err
 	}
 	return p, nil
+}
+
+// EnvoyStat asks Envoy for a counter or gauge, such as "http.crm.downstream_rq_total".
+func (s *Stage) EnvoyStat(ctx context.Context, name string) (int, error) {
+	address := s.EnvoyAdminURL + "/stats?filter=" + url.QueryEscape("^"+regexp.QuoteMeta(name)+"$")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, fmt.Errorf("asking Envoy for %s: %w", name, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("asking Envoy for %s: %w", name, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return 0, fmt.Errorf("asking Envoy for %s: %w", name, err)
+	}
+	value, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(string(body), name+":")))
+	if err != nil {
+		return 0, fmt.Errorf("asking Envoy for %s: it says %q", name, body)
+	}
+	return value, nil
 }

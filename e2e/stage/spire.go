@@ -60,7 +60,7 @@ func startSPIRE(ctx context.Context, dir string, programs Programs, workloads ma
 }
 
 func (s *spire) startServer(ctx context.Context, dir, program string) error {
-	ports, err := freePorts(1)
+	ports, err := freePorts(ctx, 1)
 	if err != nil {
 		return err
 	}

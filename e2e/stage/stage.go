@@ -107,7 +107,7 @@ func (s *Stage) raise(ctx context.Context) (err error) {
 	if err := s.identify(ctx); err != nil {
 		return err
 	}
-	ports, err := freePorts(1 + 2*s.options.Replicas + 2*len(servers))
+	ports, err := freePorts(ctx, 1+2*s.options.Replicas+2*len(servers))
 	if err != nil {
 		return err
 	}
