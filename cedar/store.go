@@ -29,15 +29,15 @@ var _ authz.Policies = (*Store)(nil)
 // Status says what is in force and how the last attempt to load went.
 type Status struct {
 	// Revision is that of the snapshot in force; empty before the first good load.
-	Revision string
+	Revision string `json:"revision"`
 	// LoadedAt is when it took effect.
-	LoadedAt time.Time
+	LoadedAt time.Time `json:"loaded_at,omitzero"`
 	// Policies is how many it has.
-	Policies int
+	Policies int `json:"policies"`
 	// LastAttempt is when the files were read last.
-	LastAttempt time.Time
+	LastAttempt time.Time `json:"last_attempt,omitzero"`
 	// LastError lists what is wrong with the files now; empty when they are what is in force.
-	LastError string
+	LastError string `json:"last_error,omitempty"`
 }
 
 // NewStore returns a store without a snapshot. Call [Store.Reload] to load the first one.

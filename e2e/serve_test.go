@@ -293,3 +293,21 @@ func TestServeReplacesAStaleSocket(t *testing.T) {
 	defer func() { _ = again.Process.Kill(); _ = again.Wait() }() // it serves until then
 	s.until("it is ready", func() bool { code, _ := s.get("/readyz"); return code == http.StatusOK })
 }
+
+func TestStatusSpeaksOneLanguage(t *testing.T) {
+	s := serve(t, "permit (")
+	_, body := s.get("/status")
+	var status struct {
+		Policy  map[string]any
+		Issuers []map[string]any
+	}
+	if err := json.Unmarshal([]byte(body), &status); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := status.Policy["last_error"].(string); !strings.Contains(text, "p.cedar:1:") {
+		t.Errorf("policy: %v", status.Policy)
+	}
+	if len(status.Issuers) != 2 || status.Issuers[0]["issuer"] != "https://tts.acme.example" || status.Issuers[0]["role"] != "root" {
+		t.Errorf("issuers: %v", status.Issuers)
+	}
+}

@@ -83,16 +83,16 @@ func (s *Store) Files() []string {
 
 // IssuerStatus is the state of one issuer, for operators.
 type IssuerStatus struct {
-	Issuer string
-	Role   Role
+	Issuer string `json:"issuer"`
+	Role   Role   `json:"role"`
 	// Keys are the kids that are loaded, sorted. They are not used when Stale.
-	Keys []string
+	Keys []string `json:"keys"`
 	// Updated is the time of the last successful load; zero if there was none.
-	Updated time.Time
+	Updated time.Time `json:"updated,omitzero"`
 	// Error is that of the last load; empty if it succeeded.
-	Error string
+	Error string `json:"error,omitempty"`
 	// Stale says that Updated is too long ago.
-	Stale bool
+	Stale bool `json:"stale"`
 }
 
 // Status returns the state of all issuers as configured, our own last.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"countersign.dev/authz/delegation"
 	"countersign.dev/authz/denial"
 	"countersign.dev/e2e/stage"
 	"countersign.dev/e2e/workload/wire"
@@ -82,7 +83,11 @@ func (c call) String() string {
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("%s calls %s/%s %s", c.agent, c.server, c.tool, arguments)
+	who := c.agent
+	if token, err := delegation.Parse(c.token); err == nil {
+		who += ", with a delegation of " + token.Claims.Subject + ","
+	}
+	return fmt.Sprintf("%s calls %s/%s %s", who, c.server, c.tool, arguments)
 }
 
 // outcome is what came of a call.

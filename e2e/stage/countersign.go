@@ -115,7 +115,6 @@ func startCountersign(ctx context.Context, logs, dir, name, program string, conf
 type Status struct {
 	Policy struct {
 		Revision string `json:"revision"`
-		Error    string `json:"error"`
 	} `json:"policy"`
 	Revocations int `json:"revocations"`
 }
