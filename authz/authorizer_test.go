@@ -278,6 +278,7 @@ func TestSessionsBelongToTheirOwner(t *testing.T) {
 	}{
 		{"an answer in a session nobody owns", func() *authz.Request { return post("crm", planner, answer, alice()...) }, denial.SessionUnknown},
 		{"an answer in no session", func() *authz.Request { return post("crm", planner, answer) }, denial.SessionUnknown},
+		{"an answer in a batch", func() *authz.Request { return post("ledger", planner, "["+answer+"]", alice()...) }, denial.SessionUnknown},
 		{"alice uses it first", func() *authz.Request { return post("crm", planner, list, alice()...) }, ""},
 		{"and again", func() *authz.Request { return post("crm", planner, list, alice()...) }, ""},
 		{"her answer", func() *authz.Request { return post("crm", planner, answer, alice()...) }, ""},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"time"
 
 	"countersign.dev/authz/delegation"
@@ -104,14 +105,16 @@ func (c *check) refuseRevoked(ctx context.Context, marks revoke.Marks) error {
 // checkSession refuses a session of somebody else before policy is asked. A session that nobody claimed yet passes,
 // unless the message only makes sense inside one: a response answers what a server asked its owner.
 func (c *check) checkSession(ctx context.Context) error {
+	isResponse := func(call *mcp.Call) bool { return call.Kind == mcp.KindResponse }
+	mustExist := slices.ContainsFunc(calls(c.call), isResponse)
 	if c.call.SessionID == "" {
-		if c.call.Kind == mcp.KindResponse {
+		if mustExist {
 			return denial.New(denial.SessionUnknown, "a response without %s belongs to no session", "Mcp-Session-Id")
 		}
 		return nil
 	}
 	err := c.Sessions.Check(ctx, c.server.Name, c.call.SessionID, c.owner(), c.now)
-	if err != nil && c.call.Kind != mcp.KindResponse && denial.ReasonOf(err) == denial.SessionUnknown {
+	if err != nil && !mustExist && denial.ReasonOf(err) == denial.SessionUnknown {
 		return nil
 	}
 	return err
