@@ -1,103 +1,221 @@
 package cedar
 
 import (
+	"iter"
+
 	"github.com/cedar-policy/cedar-go/types"
 
 	"countersign.dev/authz/mcp"
 )
 
-// maxText bounds the bytes of names and strings that are converted for policy.
-const maxText = 256 << 10
-
-// The entities whose tags are the untyped arguments.
-var (
-	strArgs  = types.NewEntityUID("StrArgs", "arguments")
-	numArgs  = types.NewEntityUID("NumArgs", "arguments")
-	boolArgs = types.NewEntityUID("BoolArgs", "arguments")
-	listArgs = types.NewEntityUID("ListArgs", "arguments")
+// The maxima of what is converted for policy. Lists of lists and free-form objects never are.
+const (
+	maxElements = 1024      // names, and elements of one list
+	maxText     = 256 << 10 // bytes of names and strings together
 )
 
-// argumentReader converts top-level arguments without knowing their types. Everything that does not get a place makes
-// the view incomplete, so that a policy which insists on context.arguments.complete cannot be got around with a value
-// that it does not see.
-type argumentReader struct {
-	str, num, boolean, list types.RecordMap
-	keys                    []types.Value
-	text                    int // bytes so far
-	incomplete              bool
+// The entities whose tags are the untyped arguments.
+const (
+	strArgsType  types.EntityType = "StrArgs"
+	numArgsType  types.EntityType = "NumArgs"
+	boolArgsType types.EntityType = "BoolArgs"
+	listArgsType types.EntityType = "ListArgs"
+	argumentsID  types.String     = "arguments"
+)
+
+// The same as values, for context.arguments.
+var (
+	strArgs  types.Value = types.NewEntityUID(strArgsType, argumentsID)
+	numArgs  types.Value = types.NewEntityUID(numArgsType, argumentsID)
+	boolArgs types.Value = types.NewEntityUID(boolArgsType, argumentsID)
+	listArgs types.Value = types.NewEntityUID(listArgsType, argumentsID)
+)
+
+// arguments are those of one call. Without their types they are seen as top-level scalars and lists of strings by name.
+// Everything that does not get a place makes that view incomplete, so that a policy which insists on
+// context.arguments.complete cannot be got around with a value that it does not see.
+type arguments struct {
+	present                 bool // the action has arguments
+	sent                    mcp.Object
+	fit                     bool // they meet the pinned schema, if there is one
+	hostile                 bool // a set that was needed could not be made
+	str, num, boolean, list tags
 }
 
-// convertArguments adds the argument entities and returns context.arguments.
-func convertArguments(arguments mcp.Object, entities types.EntityMap, fits bool) types.Record {
-	r := argumentReader{
-		str: types.RecordMap{}, num: types.RecordMap{}, boolean: types.RecordMap{}, list: types.RecordMap{},
-		incomplete: !fits,
-	}
-	for name, v := range arguments.All() {
-		if len(r.keys) == maxElements || !r.afford(name) {
-			r.incomplete = true
-			break
-		}
-		r.keys = append(r.keys, types.String(name))
-		if !r.read(types.String(name), v) {
-			r.incomplete = true
-		}
-	}
-	for id, tags := range map[types.EntityUID]types.RecordMap{
-		strArgs: r.str, numArgs: r.num, boolArgs: r.boolean, listArgs: r.list,
-	} {
-		entities[id] = types.Entity{UID: id, Tags: types.NewRecord(tags)}
-	}
-	return types.NewRecord(types.RecordMap{
-		"str": strArgs, "num": numArgs, "bool": boolArgs, "list": listArgs,
-		"keys":     types.NewSet(r.keys...),
-		"complete": types.Boolean(!r.incomplete),
-	})
+// tags are made when they are first needed.
+type tags struct {
+	entity types.Entity
+	made   bool
 }
 
-// read reports whether the value got a place.
-func (r *argumentReader) read(name types.String, v mcp.Value) bool {
-	if n, ok := long(v); ok {
-		r.num[name] = n
-		return true
+// forget makes the entities anew, for other wants.
+func (a *arguments) forget() { a.str, a.num, a.boolean, a.list = tags{}, tags{}, tags{}, tags{} }
+
+// record returns context.arguments.
+func (a *arguments) record(want facts) types.Record {
+	record := make(types.RecordMap, 6)
+	if want.has(factStrings) {
+		record["str"] = strArgs
 	}
+	if want.has(factNumbers) {
+		record["num"] = numArgs
+	}
+	if want.has(factBooleans) {
+		record["bool"] = boolArgs
+	}
+	if want.has(factLists) {
+		record["list"] = listArgs
+	}
+	if want.has(factKeys) {
+		var keys []string
+		for argument := range a.view() {
+			keys = append(keys, argument.Name)
+		}
+		record["keys"] = a.set(keys)
+	}
+	if want.has(factComplete) {
+		record["complete"] = types.Boolean(a.complete())
+	}
+	return types.NewRecord(record)
+}
+
+// complete reports whether nothing was left out.
+func (a *arguments) complete() bool {
+	if !a.fit {
+		return false
+	}
+	seen := 0
+	for _, shown := range a.view() {
+		if !shown {
+			return false
+		}
+		seen++
+	}
+	return seen == a.sent.Len()
+}
+
+// view returns the arguments that have a name in the view, and whether their value is shown too.
+func (a *arguments) view() iter.Seq2[mcp.Member, bool] {
+	return func(yield func(mcp.Member, bool) bool) {
+		left, names := budget(maxText), 0
+		for name, v := range a.sent.All() {
+			if names == maxElements || !left.afford(name) {
+				return
+			}
+			names++
+			if !yield(mcp.Member{Name: name, Value: v}, left.show(v)) {
+				return
+			}
+		}
+	}
+}
+
+// budget is how many bytes of text may still be converted.
+type budget int
+
+func (b *budget) afford(text string) bool {
+	if len(text) > int(*b) {
+		return false
+	}
+	*b -= budget(len(text))
+	return true
+}
+
+// show reports whether the view has a place for the value: not for null, a fraction, an object, or what is too long.
+func (b *budget) show(v mcp.Value) bool {
 	switch v := v.(type) {
 	case mcp.String:
-		if !r.afford(string(v)) {
-			return false
-		}
-		r.str[name] = types.String(v)
-		return true
+		return b.afford(string(v))
 	case mcp.Bool:
-		r.boolean[name] = types.Boolean(v)
 		return true
 	case mcp.Array:
-		return r.readList(name, v)
-	}
-	return false // null, a fraction, or an object
-}
-
-func (r *argumentReader) readList(name types.String, list mcp.Array) bool {
-	if len(list) > maxElements {
-		return false
-	}
-	elements := make([]types.Value, len(list))
-	for i, e := range list {
-		text, ok := e.(mcp.String)
-		if !ok || !r.afford(string(text)) {
+		if len(v) > maxElements {
 			return false
 		}
-		elements[i] = types.String(text)
+		for _, e := range v {
+			if text, ok := e.(mcp.String); !ok || !b.afford(string(text)) {
+				return false
+			}
+		}
+		return true
 	}
-	r.list[name] = types.NewSet(elements...)
-	return true
+	_, whole := long(v)
+	return whole
 }
 
-// afford accounts for the bytes of a text.
-func (r *argumentReader) afford(text string) bool {
-	if r.text+len(text) > maxText {
-		return false
+// entity returns the entity whose tags are the arguments of one kind, as far as they are wanted.
+func (a *arguments) entity(kind types.EntityType, want *wanted) types.Entity {
+	kept := a.kept(kind)
+	if kept.made {
+		return kept.entity
 	}
-	r.text += len(text)
-	return true
+	found := types.RecordMap{}
+	for argument, shown := range a.view() {
+		if !shown || !want.argument(argument.Name) {
+			continue
+		}
+		if tagKind(argument.Value) == kind {
+			found[types.String(argument.Name)] = a.tag(argument.Value)
+		}
+	}
+	*kept = tags{types.Entity{UID: types.NewEntityUID(kind, argumentsID), Tags: types.NewRecord(found)}, true}
+	return kept.entity
+}
+
+func (a *arguments) kept(kind types.EntityType) *tags {
+	switch kind {
+	case strArgsType:
+		return &a.str
+	case numArgsType:
+		return &a.num
+	case boolArgsType:
+		return &a.boolean
+	default:
+		return &a.list
+	}
+}
+
+// tagKind tells the entity that a value which is shown is a tag of.
+func tagKind(v mcp.Value) types.EntityType {
+	switch v.(type) {
+	case mcp.String:
+		return strArgsType
+	case mcp.Bool:
+		return boolArgsType
+	case mcp.Array:
+		return listArgsType
+	default:
+		return numArgsType
+	}
+}
+
+func (a *arguments) tag(v mcp.Value) types.Value {
+	switch v := v.(type) {
+	case mcp.String:
+		return types.String(v)
+	case mcp.Bool:
+		return types.Boolean(v)
+	case mcp.Array:
+		return a.set(texts(v))
+	default:
+		whole, _ := long(v)
+		return whole
+	}
+}
+
+func (a *arguments) set(list []string) types.Set {
+	set, ok := stringSet(list)
+	if !ok {
+		a.hostile = true
+	}
+	return set
+}
+
+func texts(list mcp.Array) []string {
+	all := make([]string, len(list))
+	for i, e := range list {
+		text, _ := e.(mcp.String) // the caller looked
+		all[i] = string(text)
+	}
+	return all
 }

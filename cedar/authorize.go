@@ -2,25 +2,22 @@ package cedar
 
 import (
 	"context"
-	"fmt"
+	"iter"
 	"slices"
-	"strings"
 
 	cedargo "github.com/cedar-policy/cedar-go"
-	"github.com/cedar-policy/cedar-go/types"
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"countersign.dev/authz"
-	"countersign.dev/authz/delegation"
 )
 
 // untranslatable stands for all policies in Verdict.Errors: the request could not be put into Cedar's terms.
 const untranslatable = "*"
 
-// Authorize implements [authz.Policy]. A policy that fails to evaluate denies, whatever the others say: Cedar itself
-// would skip it, and a forbid would fail open. A request that the schema has no action for is denied without a reason.
+// Authorize implements [authz.Policy]. A policy that fails to evaluate denies, whatever the others say, unless it is a
+// permit and the snapshot was loaded with [SkipPermits]: Cedar itself would skip it, and a forbid would fail open. A
+// request that the schema has no action for is denied without a reason.
 func (s *Snapshot) Authorize(_ context.Context, q authz.Query) authz.Verdict {
-	asked, ok, err := s.ask(q)
+	asked, ok, err := s.ask(&q)
 	switch {
 	case err != nil:
 		return authz.Verdict{Errors: []string{untranslatable}}
@@ -30,22 +27,85 @@ func (s *Snapshot) Authorize(_ context.Context, q authz.Query) authz.Verdict {
 	return s.decide(asked)
 }
 
-func (s *Snapshot) decide(q question) authz.Verdict {
-	decision, diagnostic := cedargo.Authorize(s.policies, q.entities, q.request)
+func (s *Snapshot) decide(q *question) authz.Verdict {
+	at := s.numbers.places(&q.entities, q.principal, q.action, q.resource)
+	found := s.index.find(&at)
+	q.entities.reveal(s.wanted(found))
+	decision, diagnostic := cedargo.Authorize(covering{s.conditions, found}, &q.entities, q.request())
+	v := s.verdict(decision, diagnostic, s.doubts.about(q, &at))
+	v.Candidates = len(found)
+	switch {
+	case q.entities.arguments.hostile:
+		v = authz.Verdict{Errors: []string{untranslatable}, Candidates: v.Candidates}
+	case s.monitor.due():
+		if !s.agrees(q, decision, diagnostic) {
+			v = authz.Verdict{Errors: []string{misfiled}, Candidates: v.Candidates}
+		}
+	}
+	s.monitor.note(v)
+	return v
+}
+
+// wanted is what the policies found may read.
+func (s *Snapshot) wanted(found []int32) wanted {
+	w := wanted{known: s.names}
+	for _, i := range found {
+		w.add(s.reads[i])
+	}
+	return w
+}
+
+// request is the question with the part of the context that is wanted.
+func (q *question) request() cedargo.Request {
+	return cedargo.Request{
+		Principal: q.principal, Action: q.action, Resource: q.resource, Context: q.context(&q.entities.want),
+	}
+}
+
+// covering are the policies whose scope covers a request, in load order. Their scopes are not looked at again.
+type covering struct {
+	conditions policies
+	found      []int32
+}
+
+// All implements the iterator of cedar-go.
+func (c covering) All() iter.Seq2[cedargo.PolicyID, *cedargo.Policy] {
+	return func(yield func(cedargo.PolicyID, *cedargo.Policy) bool) {
+		for _, i := range c.found {
+			if p := &c.conditions[i]; !yield(p.id, p.body) {
+				return
+			}
+		}
+	}
+}
+
+// verdict is what the answers of the policies come to, with the doubtful ones taken for failures.
+func (s *Snapshot) verdict(decision cedargo.Decision, diagnostic cedargo.Diagnostic, doubtful []cedargo.PolicyID) authz.Verdict {
 	var v authz.Verdict
-	for _, reason := range diagnostic.Reasons {
-		v.PolicyIDs = append(v.PolicyIDs, string(reason.PolicyID))
-	}
-	for _, e := range diagnostic.Errors {
-		v.Errors = append(v.Errors, string(e.PolicyID))
-	}
-	for _, id := range s.doubts.about(q) {
+	fail := func(id cedargo.PolicyID) {
+		if s.onError == SkipPermits && s.effects[id] == cedargo.Permit {
+			v.Skipped = append(v.Skipped, string(id))
+			return
+		}
 		v.Errors = append(v.Errors, string(id))
 	}
-	slices.Sort(v.PolicyIDs)
-	slices.Sort(v.Errors)
-	v.Errors = slices.Compact(v.Errors)
-	v.Allowed = decision == cedargo.Allow && len(v.Errors) == 0
+	for _, e := range diagnostic.Errors {
+		fail(e.PolicyID)
+	}
+	for _, id := range doubtful {
+		fail(id)
+	}
+	v.Errors, v.Skipped = sorted(v.Errors), sorted(v.Skipped)
+	v.PolicyIDs = slices.Grow(v.PolicyIDs, len(diagnostic.Reasons))
+	for _, reason := range diagnostic.Reasons {
+		id := string(reason.PolicyID)
+		if _, skipped := slices.BinarySearch(v.Skipped, id); !skipped {
+			v.PolicyIDs = append(v.PolicyIDs, id)
+		}
+	}
+	v.PolicyIDs = sorted(v.PolicyIDs)
+	v.Allowed = decision == cedargo.Allow && len(v.Errors) == 0 && len(v.PolicyIDs) > 0
+	v.SingleUse = v.Allowed && slices.ContainsFunc(v.PolicyIDs, func(id string) bool { return s.once[id] })
 	v.Forbidden = decision == cedargo.Deny && len(v.PolicyIDs) > 0
 	if v.Forbidden {
 		for _, id := range v.PolicyIDs {
@@ -57,99 +117,7 @@ func (s *Snapshot) decide(q question) authz.Verdict {
 	return v
 }
 
-// MayDelegate implements [authz.Policy]. It asks Action::"delegate" with the backend as principal for every item of
-// scope. An item "mcp:<server>:*" is kept when the answer is yes for every pinned tool and for one that is not pinned;
-// else the pinned tools with a yes take its place. A policy that fails to evaluate is an error.
-func (s *Snapshot) MayDelegate(
-	ctx context.Context, q authz.Query, backend spiffeid.ID, scope delegation.Scope,
-) (delegation.Scope, error) {
-	entities := types.EntityMap{}
-	facts, err := s.context(q, entities)
-	if err != nil {
-		return nil, err
-	}
-	principal := s.registry.workload(backend)
-	entities[principal.UID] = principal
-	d := delegator{
-		Snapshot: s, ctx: ctx, backend: principal.UID, context: types.NewRecord(facts), entities: entities,
-		answers: make(map[types.EntityUID]bool),
-	}
-	var kept delegation.Scope
-	named := make(map[string]bool)
-	for _, item := range scope {
-		rest, isMCP := strings.CutPrefix(item, "mcp:")
-		server, tool, ok := strings.Cut(rest, ":")
-		if !isMCP || !ok || server == "" || tool == "" {
-			return nil, fmt.Errorf("scope item %q is not mcp:<server>:<tool>", item)
-		}
-		tools := []string{tool}
-		if tool == "*" {
-			tools = d.expand(server)
-		} else if !d.may(server, tool) {
-			tools = nil
-		}
-		if d.err != nil {
-			return nil, d.err
-		}
-		for _, tool := range tools {
-			if item := "mcp:" + server + ":" + tool; !named[item] {
-				named[item] = true
-				kept = append(kept, item)
-			}
-		}
-	}
-	return kept, nil
-}
-
-// delegator asks about one backend.
-type delegator struct {
-	*Snapshot
-	ctx      context.Context // of the one call that the delegator lives for
-	backend  types.EntityUID
-	context  types.Record
-	entities types.EntityMap
-	answers  map[types.EntityUID]bool // so far, by tool
-	err      error
-}
-
-// expand returns what "*" shrinks to.
-func (d *delegator) expand(server string) []string {
-	all := d.may(server, "*")
-	var kept []string
-	for _, tool := range d.Tools(server) {
-		if d.may(server, tool) {
-			kept = append(kept, tool)
-		} else {
-			all = false
-		}
-	}
-	if all {
-		return []string{"*"}
-	}
-	return kept
-}
-
-func (d *delegator) may(server, tool string) bool {
-	if d.err == nil {
-		d.err = d.ctx.Err()
-	}
-	if d.err != nil {
-		return false
-	}
-	on, about := d.registry.server(server), d.registry.tool(server, tool)
-	if allowed, known := d.answers[about.UID]; known {
-		return allowed
-	}
-	d.entities[on.UID], d.entities[about.UID] = on, about
-	v := d.decide(question{
-		request: cedargo.Request{
-			Principal: d.backend, Action: actionUID("delegate"), Resource: about.UID, Context: d.context,
-		},
-		entities: layered{d.entities, d.registry.static},
-	})
-	if len(v.Errors) > 0 {
-		d.err = fmt.Errorf("policies %q could not be evaluated for delegating %s", v.Errors, about.UID.ID)
-	}
-	d.answers[about.UID] = v.Allowed
-	return v.Allowed
+func sorted(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

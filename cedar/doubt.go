@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	cedargo "github.com/cedar-policy/cedar-go"
-	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 )
@@ -21,62 +20,60 @@ import (
 // A forbid that depends on the missing fact, and a permit whose conditions do ("unless"), would fail open. They count
 // as policies that could not be evaluated, which denies. A permit that names the fact in its scope just does not apply.
 type doubts struct {
-	byAction map[types.EntityUID]policies
-	byURI    policies
+	byAction *index // a policy is in it once for every action that it depends on
+	byURI    *index
+	policies policies
+	numbers  *numbering
 }
 
-func findDoubts(all policies) doubts {
-	d := doubts{byAction: make(map[types.EntityUID]policies)}
-	for _, p := range all {
+func findDoubts(all policies, numbers *numbering) doubts {
+	var byAction, byURI []entry
+	for i, p := range all {
 		body := (*ast.Policy)(p.body.AST())
 		named := conditionEntities(body)
 		if p.body.Effect() == cedargo.Forbid {
 			named = slices.Concat(named, scopeEntities(body.Action), scopeEntities(body.Resource))
 		}
 		slices.SortFunc(named, compareUID)
-		uriDone := false
+		own, uriDone := numbers.scope(body), false
 		for _, id := range slices.Compact(named) {
+			e := entry{own, int32(i)} //nolint:gosec // fewer than bytes of policy files
 			switch {
 			case id.Type == actionType:
-				d.byAction[id] = append(d.byAction[id], p.scopeOnly(ast.ScopeTypeAll{}, body.Resource))
+				e.scope[actionAxis] = numbers.constraint(actionAxis, ast.ScopeTypeEq{Entity: id})
+				byAction = append(byAction, e)
 			case id.Type == uriPathType && !uriDone:
 				uriDone = true
-				resource := body.Resource
-				if slices.ContainsFunc(scopeEntities(resource), func(id types.EntityUID) bool { return id.Type == uriPathType }) {
-					resource = ast.ScopeTypeAll{}
+				if slices.ContainsFunc(scopeEntities(body.Resource), func(id types.EntityUID) bool { return id.Type == uriPathType }) {
+					e.scope[resourceAxis] = constraint{}
 				}
-				d.byURI = append(d.byURI, p.scopeOnly(body.Action, resource))
+				byURI = append(byURI, e)
 			}
 		}
 	}
-	return d
+	return doubts{newIndex(byAction), newIndex(byURI), all, numbers}
 }
 
-// scopeOnly returns a policy that applies whenever p might.
-func (p policy) scopeOnly(action ast.IsActionScopeNode, resource ast.IsResourceScopeNode) policy {
-	body := (*ast.Policy)(p.body.AST())
-	return policy{id: p.id, body: cedargo.NewPolicyFromAST((*cedarast.Policy)(&ast.Policy{
-		Effect: ast.EffectPermit, Principal: body.Principal, Action: action, Resource: resource, Position: body.Position,
-	}))}
-}
-
-// about returns the policies that cannot be judged for q.
-func (d doubts) about(q question) []cedargo.PolicyID {
-	var ids []cedargo.PolicyID
-	for _, candidates := range []struct {
-		doubtful bool
-		policies policies
-	}{
-		{q.unfit != (types.EntityUID{}), d.byAction[q.unfit]},
-		{q.ambiguous, d.byURI},
-	} {
-		if !candidates.doubtful || len(candidates.policies) == 0 {
-			continue
+// about returns the policies that cannot be judged for q, which stands at the given places.
+func (d *doubts) about(q *question, at *[axes]place) []cedargo.PolicyID {
+	var found []int32
+	if q.unfit != (types.EntityUID{}) {
+		named := *at
+		number := d.numbers.entities[actionAxis][q.unfit]
+		named[actionAxis] = place{self: number}
+		if number != 0 {
+			found = d.byAction.find(&named)
 		}
-		_, diagnostic := cedargo.Authorize(candidates.policies, q.entities, q.request)
-		for _, r := range diagnostic.Reasons {
-			ids = append(ids, r.PolicyID)
-		}
+	}
+	if q.ambiguous {
+		found = append(found, d.byURI.find(at)...)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	ids := make([]cedargo.PolicyID, len(found))
+	for i, position := range found {
+		ids[i] = d.policies[position].id
 	}
 	return ids
 }

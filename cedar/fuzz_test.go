@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cedar-policy/cedar-go/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"countersign.dev/authz"
@@ -34,6 +36,9 @@ func FuzzPolicies(f *testing.F) {
 	}
 	f.Add(`@id("a") permit (principal, action, resource) when { context`)
 	f.Add("@id(\"\x00\") permit (principal, action, resource);")
+	f.Add(manyPolicies(20, 10))
+	f.Add(floodPolicies)
+	f.Add(`@id("a") permit (principal, action in Action::"any", resource) when { (if context has session then context.session else {id: "x"}).id == "s" };`)
 	template := acmeSources(f, "")
 	f.Fuzz(func(t *testing.T, text string) {
 		src := *template
@@ -63,7 +68,25 @@ func FuzzPolicies(f *testing.F) {
 		if v.Allowed && (len(v.Errors) > 0 || v.Forbidden || len(v.PolicyIDs) == 0) {
 			t.Errorf("%+v", v)
 		}
+		plain := newLinear(s)
+		for _, q := range fuzzQueries() {
+			want, got := plain.Authorize(q), s.Authorize(context.Background(), q)
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(authz.Verdict{}, "Candidates")); diff != "" {
+				t.Errorf("%s about %q (-plain Cedar +ours):\n%s", q.Call.Method, q.Target.Name, diff)
+			}
+		}
 	})
+}
+
+// fuzzQueries are a call that fits the pinned schema, one that does not, one of an unknown tool, and a URI that can be
+// read in two ways.
+func fuzzQueries() []authz.Query {
+	fit, unfit, unknown, ambiguous := manyQuery(), manyQuery(), manyQuery(), manyQuery()
+	unfit.Call.Arguments = mcp.NewObject(mcp.Member{Name: "query", Value: mcp.Int(1)}, mcp.Member{Name: "urgent", Value: mcp.Bool(true)})
+	unknown.Server, unknown.Delegation = "wiki", nil
+	ambiguous.Call = &mcp.Call{Kind: mcp.KindRequest, Method: "resources/read"}
+	ambiguous.Target = mcp.Target{Kind: mcp.TargetResource, Name: "file:///srv/docs/../secret"}
+	return []authz.Query{fit, unfit, unknown, ambiguous}
 }
 
 // Whatever is accepted conforms to the schema and ends: no group is in itself.
@@ -140,21 +163,25 @@ func FuzzInput(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked, ok, err := s.ask(authz.Query{
+		q := authz.Query{
 			Peer:   peer.Peer{ID: spiffeid.RequireFromString("spiffe://acme.example/planner")},
 			Server: "crm", Target: mcp.Target{Kind: mcp.TargetTool, Name: "t"},
 			Call: &mcp.Call{Kind: mcp.KindRequest, Method: "tools/call", Arguments: object},
-		})
+		}
+		asked, ok, err := newLinear(s).ask(q)
 		if err != nil || !ok {
 			t.Fatal(ok, err)
 		}
 		if err := words.validator.Request(asked.request); err != nil {
 			t.Errorf("%v", err)
 		}
-		for _, e := range asked.entities.request {
+		for _, e := range asked.own {
 			if err := words.validator.Entity(e); err != nil {
 				t.Errorf("%s: %v", e.UID, err)
 			}
+		}
+		if diff := sameFacts(s, q, asked); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

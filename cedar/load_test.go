@@ -102,8 +102,8 @@ func TestDocumentedPolicies(t *testing.T) {
 			policies.WriteString(code)
 		}
 	}
-	if got := load(t, policies.String()).Policies(); got != 4 {
-		t.Errorf("%d policies, want 4", got)
+	if got := load(t, policies.String()).Policies(); got != 6 {
+		t.Errorf("%d policies, want 6", got)
 	}
 }
 

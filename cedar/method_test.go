@@ -55,7 +55,7 @@ func TestEveryMethodHasAnAction(t *testing.T) {
 		mcp.TargetNone: serverType, mcp.TargetTool: toolType, mcp.TargetPrompt: promptType,
 		mcp.TargetResource: resourceType, mcp.TargetTask: taskType,
 	}
-	reached := map[string]bool{"delegate": true}
+	reached := map[string]bool{"delegate": true, "revoke": true}
 	check := func(t *testing.T, call *mcp.Call, target mcp.TargetKind) {
 		t.Helper()
 		name, ok := action(call, target)

@@ -39,17 +39,33 @@ func newRegistry(v *vocabulary, tools pins, entities *file) (*registry, problems
 		}
 	}
 	for server, pinned := range tools {
-		e := r.server(server)
-		r.static[e.UID] = e
+		id := uid(serverType, server)
+		r.static[id] = r.newServer(id)
 		for name, p := range pinned {
-			id := uid(toolType, toolID(server, name))
-			r.static[id] = r.newTool(id, server, name, p)
+			r.static[p.id] = r.newTool(p.id, server, name, p)
 		}
 	}
+	r.makeMembers()
 	for id, action := range v.schema.Actions {
 		r.static[id] = action.Entity // cedar-go does not take the action hierarchy from the schema
 	}
 	return r, nil
+}
+
+// makeMembers makes the declared workloads and users once, because somebody may be in many groups.
+func (r *registry) makeMembers() {
+	members := types.EntityMap{}
+	for id := range r.declared {
+		switch id.Type {
+		case workloadType:
+			if workload, err := spiffeid.FromString(string(id.ID)); err == nil { // as the loader saw to
+				members[id] = r.workload(workload)
+			}
+		case userType:
+			members[id] = r.user(string(id.ID))
+		}
+	}
+	r.members = members
 }
 
 // entityLoader reads the entities file: a JSON array of entities in the form that Cedar defines.
@@ -179,15 +195,17 @@ func (l *entityLoader) complete(e types.Entity) (types.Entity, error) {
 			return types.Entity{}, errors.New("a SPIFFE ID without a path is a trust domain, not a workload")
 		}
 		if e.UID.Type == workloadType {
-			return as.workload(workload), nil
+			e = as.workload(workload)
+			e.Attributes = workloadAttributes(workload, everything)
 		}
 	case userType:
-		return as.user(id, ""), nil
+		e = as.user(id)
+		e.Attributes = userAttributes(id, "", everything)
 	case serverType:
 		if _, known := l.pins[id]; !known {
 			return types.Entity{}, fmt.Errorf("no server of that name is configured%s", didYouMean(id, keys(l.pins)))
 		}
-		return as.server(id), nil
+		return as.newServer(e.UID), nil
 	case toolType:
 		server, name, ok := strings.Cut(id, "/")
 		pinned, known := l.pins[server]
@@ -199,7 +217,7 @@ func (l *entityLoader) complete(e types.Entity) (types.Entity, error) {
 		case pinned != nil && pinned[name] == nil:
 			return types.Entity{}, fmt.Errorf("server %q has no pinned tool %q%s", server, name, didYouMean(name, keys(pinned)))
 		}
-		return as.tool(server, name), nil
+		return as.newTool(e.UID, server, name, nil), nil
 	}
 	return e, nil
 }

@@ -15,6 +15,7 @@ import (
 // says at run time could change behind the policy's back.
 type pin struct {
 	mcp.Tool
+	id     types.EntityUID // of the tool
 	input  *shape
 	action types.EntityUID // call_tool:<server>/<tool>
 }
@@ -43,6 +44,7 @@ func readPins(tools map[string]file) (pins, problems) {
 		for _, tool := range list {
 			all[server][tool.Name] = &pin{
 				Tool:   tool,
+				id:     uid(toolType, toolID(server, tool.Name)),
 				input:  inputShape(tool.InputSchema),
 				action: actionUID("call_tool:" + toolID(server, tool.Name)),
 			}

@@ -25,6 +25,7 @@ type policy struct {
 	id     cedargo.PolicyID
 	body   *cedargo.Policy
 	public string // @reason of a forbid
+	once   bool   // @single_use of a permit
 }
 
 // policies are all statements in load order: by file name, then by place.
@@ -86,6 +87,12 @@ func parsePolicies(files []file, dir string) (policies, problems) {
 					bad.add(f.name, at.Line, at.Column, "policy %s: %s", id, message)
 				}
 			}
+			if value, ok := annotations["single_use"]; ok {
+				p.once = true
+				if message := checkSingleUse(p, string(value)); message != "" {
+					bad.add(f.name, at.Line, at.Column, "policy %s: %s", id, message)
+				}
+			}
 			for _, message := range p.checkIDs() {
 				bad.add(f.name, at.Line, at.Column, "policy %s: %s", id, message)
 			}
@@ -103,6 +110,17 @@ func checkReason(p policy) string {
 		return "@reason must have 1 to " + strconv.Itoa(maxReason) + " bytes"
 	case strings.ContainsFunc(p.public, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return "@reason must be printable text on one line"
+	}
+	return ""
+}
+
+// checkSingleUse refuses an annotation that would not do what it says. With a value, "false" would mean "true".
+func checkSingleUse(p policy, value string) string {
+	switch {
+	case p.body.Effect() == cedargo.Forbid:
+		return "@single_use is how a permit limits what it allows; on a forbid it has no effect"
+	case value != "":
+		return "@single_use has no value: leave it out, or the whole annotation"
 	}
 	return ""
 }

@@ -1,19 +1,13 @@
 package cedar
 
 import (
-	"math"
 	"slices"
-	"strconv"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/ast"
 
 	"countersign.dev/authz/mcp"
 )
-
-// maxElements bounds the sets that a caller can make us build: cedar-go's sets use unkeyed hashes, so that a long list
-// of chosen values costs quadratic time.
-const maxElements = 1024
 
 // shape is the part of a JSON Schema (2020-12) that has an exact counterpart in Cedar. The Cedar type and the
 // conversion of values come from the same shape, so that a value which fits is always of the type policies were
@@ -23,6 +17,7 @@ type shape struct {
 	nullable bool             // null stands for an absent member
 	element  *shape           // of a set: string or long
 	fields   map[string]field // of a record
+	required int              // how many of them
 }
 
 type field struct {
@@ -58,7 +53,10 @@ func recordShape(schema mcp.Object, depth int) *shape {
 		if member == nil {
 			continue
 		}
-		s.fields[name] = field{member, !member.nullable && slices.Contains(required, mcp.Value(mcp.String(name)))}
+		f := field{member, !member.nullable && slices.Contains(required, mcp.Value(mcp.String(name)))}
+		if s.fields[name] = f; f.required {
+			s.required++
+		}
 	}
 	return s
 }
@@ -101,7 +99,7 @@ func shapeOf(schema mcp.Object, depth int) *shape {
 		if len(record.fields) == 0 {
 			return nil
 		}
-		s.kind, s.fields = shapeRecord, record.fields
+		s.kind, s.fields, s.required = shapeRecord, record.fields, record.required
 	default:
 		return nil
 	}
@@ -193,93 +191,6 @@ func (s *shape) schemaType() ast.IsType {
 		}
 		return record
 	}
-}
-
-// convert returns the Cedar value, or false when v does not fit.
-func (s *shape) convert(v mcp.Value) (types.Value, bool) {
-	switch s.kind {
-	case shapeString:
-		text, ok := v.(mcp.String)
-		return types.String(text), ok
-	case shapeLong:
-		return long(v)
-	case shapeBool:
-		b, ok := v.(mcp.Bool)
-		return types.Boolean(b), ok
-	case shapeDecimal:
-		return decimal(v)
-	case shapeSet:
-		list, ok := v.(mcp.Array)
-		if !ok || len(list) > maxElements {
-			return nil, false
-		}
-		elements := make([]types.Value, len(list))
-		for i, e := range list {
-			if elements[i], ok = s.element.convert(e); !ok {
-				return nil, false
-			}
-		}
-		return types.NewSet(elements...), true
-	default:
-		object, ok := v.(mcp.Object)
-		if !ok {
-			return nil, false
-		}
-		return s.record(object)
-	}
-}
-
-// record converts the members that the shape knows. An absent object is an empty one.
-func (s *shape) record(object mcp.Object) (types.Value, bool) {
-	record := make(types.RecordMap, len(s.fields))
-	for name, v := range object.All() {
-		f, known := s.fields[name]
-		if !known {
-			continue
-		}
-		if _, null := v.(mcp.Null); null && f.shape.nullable {
-			continue
-		}
-		value, ok := f.shape.convert(v)
-		if !ok {
-			return nil, false
-		}
-		record[types.String(name)] = value
-	}
-	for name, f := range s.fields {
-		if _, present := record[types.String(name)]; f.required && !present {
-			return nil, false
-		}
-	}
-	return types.NewRecord(record), true
-}
-
-// long accepts integers, also when written like 1.0 (JSON Schema, section 6.1.1). From 2^53 on a Float is not exact.
-func long(v mcp.Value) (types.Long, bool) {
-	switch n := v.(type) {
-	case mcp.Int:
-		return types.Long(n), true
-	case mcp.Float:
-		if f := float64(n); f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-			return types.Long(f), true
-		}
-	}
-	return 0, false
-}
-
-// decimal accepts numbers that Cedar's decimal holds exactly: four digits behind the point. A Float holds 15 digits
-// exactly (IEEE 754 binary64), so eleven before the point are left.
-func decimal(v mcp.Value) (types.Value, bool) {
-	if whole, ok := long(v); ok {
-		d, err := types.ParseDecimal(strconv.FormatInt(int64(whole), 10) + ".0")
-		return d, err == nil
-	}
-	f, ok := v.(mcp.Float)
-	if !ok || math.Abs(float64(f)) >= 1e11 {
-		return nil, false
-	}
-	d, err := types.ParseDecimal(strconv.FormatFloat(float64(f), 'f', -1, 64))
-	return d, err == nil
 }
 
 func get[T mcp.Value](object mcp.Object, name string) (T, bool) {

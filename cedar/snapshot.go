@@ -6,6 +6,10 @@ import (
 	"encoding/hex"
 	"slices"
 
+	cedargo "github.com/cedar-policy/cedar-go"
+	cedarast "github.com/cedar-policy/cedar-go/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+
 	"countersign.dev/authz"
 	"countersign.dev/authz/mcp"
 )
@@ -17,9 +21,19 @@ type Snapshot struct {
 	schema   []byte
 	pins     pins
 	registry *registry
-	policies policies
-	doubts   doubts
-	public   map[string]string // policy id -> @reason
+
+	policies   policies
+	conditions policies // the same without their scopes
+	reads      []reads  // of each policy
+	names      argumentNames
+	numbers    *numbering
+	index      *index
+	doubts     doubts
+	effects    map[cedargo.PolicyID]cedargo.Effect
+	public     map[string]string // policy id -> @reason
+	once       map[string]bool   // ids of the permits with @single_use
+	onError    OnError
+	monitor    monitor
 }
 
 var _ authz.Policy = (*Snapshot)(nil)
@@ -35,7 +49,7 @@ func Load(ctx context.Context, cfg Config) (*Snapshot, error) {
 }
 
 func newSnapshot(src *sources, cfg Config) (*Snapshot, error) {
-	s := &Snapshot{digest: src.digest(coreSchema)}
+	s := &Snapshot{digest: src.digest(coreSchema), onError: cfg.OnError, monitor: newMonitor(cfg)}
 	parsed, bad := parsePolicies(src.policies, cfg.Policies)
 	pinned, badPins := readPins(src.tools)
 	if len(badPins) > 0 { // without the tools, the rest cannot be judged
@@ -49,14 +63,42 @@ func newSnapshot(src *sources, cfg Config) (*Snapshot, error) {
 	if err := slices.Concat(bad, parsed.validate(words), badEntities).err(); err != nil {
 		return nil, err
 	}
-	s.schema, s.pins, s.registry, s.policies, s.doubts = words.text, pinned, registry, parsed, findDoubts(parsed)
-	s.public = make(map[string]string)
-	for _, p := range parsed {
+	s.schema, s.pins, s.registry = words.text, pinned, registry
+	s.prepare(parsed)
+	return s, nil
+}
+
+// prepare makes everything that deciding takes from the policies.
+func (s *Snapshot) prepare(all policies) {
+	s.policies, s.conditions, s.reads = all, make(policies, len(all)), make([]reads, len(all))
+	s.names, s.numbers = make(argumentNames), newNumbering()
+	s.effects = make(map[cedargo.PolicyID]cedargo.Effect, len(all))
+	s.public, s.once = make(map[string]string), make(map[string]bool)
+	entries := make([]entry, len(all))
+	for i, p := range all {
+		body := (*ast.Policy)(p.body.AST())
+		entries[i] = entry{s.numbers.scope(body), int32(i)} //nolint:gosec // fewer than bytes of policy files
+		s.conditions[i] = policy{id: p.id, body: withoutScope(body)}
+		s.reads[i] = s.names.findReads(body)
+		s.effects[p.id] = p.body.Effect()
+		if p.once {
+			s.once[string(p.id)] = true
+		}
 		if p.public != "" {
 			s.public[string(p.id)] = p.public
 		}
 	}
-	return s, nil
+	s.index = newIndex(entries)
+	s.doubts = findDoubts(all, s.numbers)
+	s.numbers.keep(s.registry.static)
+	s.numbers.keep(s.registry.members)
+}
+
+// withoutScope compiles the conditions alone.
+func withoutScope(body *ast.Policy) *cedargo.Policy {
+	bare := *body
+	bare.Principal, bare.Action, bare.Resource = ast.ScopeTypeAll{}, ast.ScopeTypeAll{}, ast.ScopeTypeAll{}
+	return cedargo.NewPolicyFromAST((*cedarast.Policy)(&bare))
 }
 
 // Revision implements [authz.Policy]: twelve hexadecimal digits of the hash of all content, the schema included. It

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -32,6 +33,16 @@ type Config struct {
 	// Tools maps the name of every configured server to the file with its pinned tools/list result; to the empty
 	// string when its tools are not pinned.
 	Tools map[string]string
+	// OnError says what a policy that cannot be evaluated does. Default [Deny].
+	OnError OnError
+	// VerifyIndex is the share of questions, from 0 to 1, that plain Cedar decides as well, with all policies and
+	// everything they could read. When the answers differ, the question is denied. It costs time in proportion to the
+	// number of policies.
+	VerifyIndex float64
+	// Observer is told about every question; nil for nobody.
+	Observer Observer
+	// Log is where disagreements are written; nil for nowhere.
+	Log *slog.Logger
 }
 
 // paths returns what a change of the policy shows up in.

@@ -41,7 +41,17 @@ type Status struct {
 }
 
 // NewStore returns a store without a snapshot. Call [Store.Reload] to load the first one.
-func NewStore(cfg Config, log *slog.Logger) *Store { return &Store{cfg: cfg, log: log} }
+func NewStore(cfg Config, log *slog.Logger) *Store {
+	cfg.Log = log
+	return &Store{cfg: cfg, log: log}
+}
+
+// Observe sets who is told about the questions put to the snapshots loaded from now on.
+func (s *Store) Observe(o Observer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Observer = o
+}
 
 // Reload reads all files and puts them in force if everything in them is right. Otherwise the last good snapshot stays,
 // and the error lists everything to repair. Content that was checked before is not checked again.

@@ -74,6 +74,7 @@ const (
 	taskType          types.EntityType = "Task"
 	resourceType      types.EntityType = "Resource"
 	uriPathType       types.EntityType = "UriPath"
+	issuerType        types.EntityType = "Issuer"
 	actionType        types.EntityType = "Action"
 )
 
