@@ -45,6 +45,7 @@ func unaltered(parent, child *Claims, hops int) error {
 		{"rctx.authn", bytes.Equal(p.Authentication, c.Authentication)},
 		{"rctx.acr", bytes.Equal(p.AuthenticationClass, c.AuthenticationClass)},
 		{"rctx.auth_time", bytes.Equal(p.AuthenticationTime, c.AuthenticationTime)},
+		{"rctx.at_s256", p.AccessTokenHash == c.AccessTokenHash},
 		{"act", equalActors(parent.actors(), child.ancestor(hops))},
 	} {
 		if !claim.same {

@@ -37,6 +37,8 @@ type Claims struct {
 	CertificateHash string
 	// MayAct is may_act (RFC 8693, section 4.4): the only party that may be the root's actor. Roots only, optional.
 	MayAct *Actor
+	// Status is status: where the issuer says whether the token is still valid. Roots only, optional.
+	Status *Status
 	// ParentHash is par_hash: the [Token.Hash] of the token that this one was made from. Empty at depth 0.
 	ParentHash string
 	// Depth and MaxDepth are del_depth and del_max_depth: how many hops the chain has, and may have.
@@ -46,7 +48,7 @@ type Claims struct {
 }
 
 // RequestContext is rctx. The first three and MCP are written by hop issuers. The others are the root's, copied along
-// the chain as the JSON texts they were, nil where absent.
+// the chain; those that are JSON texts as they were, nil where absent.
 type RequestContext struct {
 	// Peer is the SPIFFE ID of the workload whose request was countersigned.
 	Peer string
@@ -59,6 +61,9 @@ type RequestContext struct {
 	// IP, Authentication, AuthenticationClass and AuthenticationTime are req_ip, authn, acr and auth_time: where the
 	// user came from, and how, how well and when the user was authenticated.
 	IP, Authentication, AuthenticationClass, AuthenticationTime []byte
+	// AccessTokenHash is at_s256: the base64url SHA-256 of the JWS signing input of the access token (RFC 9068) that the
+	// root was made from. Empty if it was made from something else.
+	AccessTokenHash string
 }
 
 // Binding is rctx.mcp: the one request that a countersigned token was made for. The backend compares it with the

@@ -42,11 +42,10 @@ type Hop struct {
 	Now time.Time
 }
 
-// Countersign makes the token for the backend from the one that the peer presented, or a context token when parent is
-// nil. The new token is checked against its parent before it is signed. Refusals:
+// Countersign makes the token for the backend from the one that the peer presented, for the same audience, or a context
+// token for audience when parent is nil. The new token is checked against its parent before it is signed. Refusals:
 //
 //   - [denial.TokenHolder] if the peer is not the parent's presenter
-//   - [denial.TokenAudience] if the parent is for somebody else
 //   - [denial.TokenDepth] if the parent is at its greatest depth
 //   - [denial.TokenLoop] if the backend already acts in the chain
 //   - [denial.TokenExpired] if no second of life is left
@@ -124,14 +123,12 @@ func (h *Hop) follow(c *Claims, parent *Token) error {
 	switch {
 	case p.Presenter() != h.Peer.ID.String():
 		return denial.New(denial.TokenHolder, "the parent is made for %s, not %s", p.Presenter(), h.Peer.ID)
-	case p.Audience != c.Audience:
-		return denial.New(denial.TokenAudience, "the parent is for %.80q, not %s", p.Audience, c.Audience)
 	case p.Depth >= p.MaxDepth:
 		return denial.New(denial.TokenDepth, "the parent is at its greatest depth, %d: its presenter may call nobody", p.Depth)
 	case slices.Contains(actors.Chain(), c.Actor.Subject):
 		return denial.New(denial.TokenLoop, "%s already acts in this delegation", h.Backend)
 	}
-	c.Txn, c.Subject, c.SubjectProfile, c.Task = p.Txn, p.Subject, p.SubjectProfile, p.Task
+	c.Audience, c.Txn, c.Subject, c.SubjectProfile, c.Task = p.Audience, p.Txn, p.Subject, p.SubjectProfile, p.Task
 	c.Actor.Actor = actors
 	c.Details = within(p.Details, c.Scope)
 	c.ParentHash, c.Depth, c.MaxDepth = parent.hash, p.Depth+1, p.MaxDepth
@@ -144,6 +141,7 @@ func (h *Hop) follow(c *Claims, parent *Token) error {
 	r := &p.Request
 	c.Request.IP, c.Request.Authentication = r.IP, r.Authentication
 	c.Request.AuthenticationClass, c.Request.AuthenticationTime = r.AuthenticationClass, r.AuthenticationTime
+	c.Request.AccessTokenHash = r.AccessTokenHash
 	return c.limitLife(p)
 }
 
@@ -186,7 +184,7 @@ type Signer struct {
 	key              SigningKey
 }
 
-// NewSigner returns a signer of tokens with this iss and aud.
+// NewSigner returns a signer of tokens with this iss. The audience is that of context tokens, which begin with us.
 func NewSigner(issuer, audience string, key SigningKey) *Signer {
 	return &Signer{issuer: issuer, audience: audience, key: key}
 }

@@ -74,15 +74,6 @@ func TestCountersignRefuses(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a parent for another trust domain", func(t *testing.T) {
-		parent, err := v.Verify(t.Context(), d0, planner, now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := delegation.Countersign(parent, "globex.example", w.hop(planner, crm)); reason(err) != denial.TokenAudience {
-			t.Errorf("got %v", err)
-		}
-	})
 	t.Run("the size is named", func(t *testing.T) {
 		parent, err := v.Verify(t.Context(), w.mint(t, huge), planner, now)
 		if err != nil {

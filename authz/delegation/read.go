@@ -64,6 +64,9 @@ func claims(o mcp.Object, payload []byte) (*Claims, error) {
 		}
 		m.adopt(cnf.close())
 	}
+	if status, ok := m.nested("status"); ok {
+		c.Status = status.status(&m)
+	}
 	if tctx, ok := m.nested("tctx"); ok {
 		c.Task = tctx.task(&m)
 	} else {
@@ -145,6 +148,8 @@ func (m *members) requestContext(parent *members) RequestContext {
 		Peer:      m.optionalText("peer", MaxURI),
 		RequestID: m.optionalText("req_id", MaxIdentifier),
 		Policy:    m.optionalText("pol", MaxIdentifier),
+
+		AccessTokenHash: m.hash("at_s256"),
 	}
 	for _, name := range []string{"req_ip", "authn", "acr", "auth_time"} {
 		m.optional(name)

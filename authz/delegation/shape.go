@@ -25,6 +25,19 @@ func (v *Verifier) checkTime(c *Claims, issuer trust.Issuer, now time.Time) erro
 	return nil
 }
 
+// checkAudience is step 7. A chain keeps its audience in every trust domain that it comes through, so what another trust
+// domain began is for that one; who may begin or continue such chains is configured issuer by issuer.
+func (v *Verifier) checkAudience(audience string, issuer trust.Issuer) error {
+	expected := issuer.Audiences
+	if len(expected) == 0 {
+		expected = []string{v.Audience}
+	}
+	if !slices.Contains(expected, audience) {
+		return denial.New(denial.TokenAudience, "aud is %.80q, %s signs for %q", audience, issuer.ID, expected)
+	}
+	return nil
+}
+
 // checkRole is step 8: what a token may have depends on who may have signed it.
 func (c *Claims) checkRole(role trust.Role) error {
 	linked := c.ParentHash != "" || c.Root != ""
@@ -35,8 +48,8 @@ func (c *Claims) checkRole(role trust.Role) error {
 		return c.checkRoot()
 	case role != trust.Hop:
 		return denial.New(denial.TokenDepth, "an issuer of role %s signs nothing", role)
-	case c.CertificateHash != "" || c.MayAct != nil:
-		return denial.New(denial.TokenClaims, "only a root may have cnf or may_act")
+	case c.CertificateHash != "" || c.MayAct != nil || c.Status != nil:
+		return denial.New(denial.TokenClaims, "only a root may have cnf, may_act or status")
 	case c.Depth > 0 && c.ParentHash == "":
 		return denial.New(denial.TokenDepth, "no par_hash at depth %d", c.Depth)
 	case c.Depth == 0:
@@ -67,7 +80,8 @@ func (c *Claims) checkContext(linked bool) error {
 	if t := c.Task; t.Task != "" || t.Purpose != "" || t.IntentHash != "" {
 		return denial.New(denial.TokenClaims, "a context token with a task")
 	}
-	if r := c.Request; r.IP != nil || r.Authentication != nil || r.AuthenticationClass != nil || r.AuthenticationTime != nil {
+	r := c.Request
+	if r.IP != nil || r.Authentication != nil || r.AuthenticationClass != nil || r.AuthenticationTime != nil || r.AccessTokenHash != "" {
 		return denial.New(denial.TokenClaims, "a context token with an authentication")
 	}
 	return nil

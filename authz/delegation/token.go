@@ -5,6 +5,7 @@ type Token struct {
 	envelope
 	claims Claims
 	root   *Token // the embedded root, nil if there is none
+	prefix string // of the issuer's subjects
 }
 
 // Claims returns the claims. What they point to must not be changed.
@@ -24,6 +25,15 @@ func (t *Token) RootIssuer() string {
 		return t.claims.Issuer
 	}
 	return t.root.claims.Issuer
+}
+
+// SubjectPrefix returns the [trust.Issuer] SubjectPrefix of the root issuer: with it in front, the subject is somebody
+// among those of all root issuers.
+func (t *Token) SubjectPrefix() string {
+	if t.root == nil {
+		return t.prefix
+	}
+	return t.root.prefix
 }
 
 // RootKeyID returns the kid of the embedded root, "" if there is none.

@@ -27,7 +27,7 @@ type Keys interface {
 
 // Config is what a [Verifier] needs to know.
 type Config struct {
-	// Audience is the trust domain name that tokens must be for.
+	// Audience is the trust domain name that tokens must be for, unless [trust.Issuer] names others for their issuer.
 	Audience string
 	// Keys are the trusted issuers and their keys.
 	Keys Keys
@@ -107,11 +107,15 @@ func (v *Verifier) examine(ctx context.Context, compact string, now time.Time) (
 	if err := v.checkTime(&t.claims, issuer, now); err != nil {
 		return nil, err
 	}
-	if t.claims.Audience != v.Audience {
-		return nil, denial.New(denial.TokenAudience, "aud is %.80q instead of %s", t.claims.Audience, v.Audience)
+	if err := v.checkAudience(t.claims.Audience, issuer); err != nil {
+		return nil, err
 	}
 	if err := t.claims.checkRole(issuer.Role); err != nil {
 		return nil, err
+	}
+	if prefix := issuer.Reserves(t.claims.Subject); prefix != "" {
+		return nil, denial.New(denial.TokenClaims, "a subject of %s begins with %q, as only those of another root issuer do",
+			issuer.ID, prefix)
 	}
 	if err := t.claims.checkChain(issuer, v.MaxDepth); err != nil {
 		return nil, err
@@ -134,6 +138,8 @@ func (v *Verifier) root(ctx context.Context, t *Token, now time.Time) (*Token, e
 		if err != nil {
 			return nil, inRoot(err)
 		}
+		issuer, _ := v.Keys.Issuer(root.claims.Issuer)
+		root.prefix = issuer.SubjectPrefix
 		return root, nil
 	}
 	if embedded == "" {
@@ -187,6 +193,7 @@ func (v *Verifier) authenticate(ctx context.Context, compact string) (*Token, tr
 	if err != nil {
 		return nil, issuer, err
 	}
+	t.prefix = issuer.SubjectPrefix // it never changes, so it may be cached
 	v.cache.keep(t, generation)
 	return t, issuer, nil
 }

@@ -95,6 +95,7 @@ func (c *Claims) payload() ([]byte, error) {
 		}
 		w.actor("may_act", &party)
 	}
+	w.status(c.Status)
 	w.optional("par_hash", c.ParentHash)
 	w.integer("del_depth", int64(c.Depth))
 	w.integer("del_max_depth", int64(c.MaxDepth))
@@ -147,6 +148,7 @@ func (w *writer) requestContext(r *RequestContext) {
 		w.raw("authn", r.Authentication)
 		w.raw("acr", r.AuthenticationClass)
 		w.raw("auth_time", r.AuthenticationTime)
+		w.optional("at_s256", r.AccessTokenHash)
 		w.optional("peer", r.Peer)
 		w.optional("req_id", r.RequestID)
 		w.optional("pol", r.Policy)

@@ -35,6 +35,10 @@ func fromCertificate(encoded string) (Peer, error) {
 	if err != nil {
 		return Peer{}, denial.New(denial.PeerCertificateInvalid, "reading the certificate: %w", err)
 	}
+	return fromLeaf(cert)
+}
+
+func fromLeaf(cert *x509.Certificate) (Peer, error) {
 	if cert.IsCA || cert.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 {
 		return Peer{}, denial.New(denial.PeerCertificateInvalid, "the certificate may sign others: it is not a leaf")
 	}

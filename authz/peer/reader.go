@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -62,6 +63,20 @@ func (r *Reader) Read(evidence Evidence) (Peer, error) {
 	if err != nil {
 		return Peer{}, err
 	}
+	return r.allowed(p)
+}
+
+// Leaf returns the workload at the other end of a TLS connection that we terminate ourselves: whose leaf certificate it
+// is. The TLS stack has verified it. Errors are as for [Reader.Read].
+func (r *Reader) Leaf(cert *x509.Certificate) (Peer, error) {
+	p, err := fromLeaf(cert)
+	if err != nil {
+		return Peer{}, err
+	}
+	return r.allowed(p)
+}
+
+func (r *Reader) allowed(p Peer) (Peer, error) {
 	if !slices.Contains(r.trustDomains, p.ID.TrustDomain()) {
 		return Peer{}, denial.New(denial.PeerTrustDomain, "%q is not an allowed trust domain", p.ID.TrustDomain())
 	}

@@ -40,8 +40,8 @@ func TestConfigurationErrors(t *testing.T) {
 		"negative lifetime":         {func(c *trust.IssuerConfig) { c.MaxTTL = -1 }, "negative"},
 		"negative depth":            {func(c *trust.IssuerConfig) { c.MaxDepth = -1 }, "negative"},
 		"empty actor trust domain":  {func(c *trust.IssuerConfig) { c.ActorTrustDomains = make([]spiffeid.TrustDomain, 1) }, "actor trust domain is empty"},
-		"no keys":                   {func(c *trust.IssuerConfig) { c.KeysFile = "" }, "either a file or a URL"},
-		"two places for keys":       {func(c *trust.IssuerConfig) { c.KeysURL = "https://tts.acme.example/jwks" }, "either a file or a URL"},
+		"no keys":                   {func(c *trust.IssuerConfig) { c.KeysFile = "" }, "either a file, a URL or discovery"},
+		"two places for keys":       {func(c *trust.IssuerConfig) { c.KeysURL = "https://tts.acme.example/jwks" }, "either a file, a URL or discovery"},
 		"CA for a file":             {func(c *trust.IssuerConfig) { c.CAFile = empty }, "a CA file is for keys behind a URL"},
 		"missing file":              {func(c *trust.IssuerConfig) { c.KeysFile = missing }, missing},
 		"keys over plain http":      {atURL("http://tts.acme.example/jwks"), "must begin with https://"},
@@ -112,16 +112,19 @@ func TestDefaults(t *testing.T) {
 		trust.IssuerConfig{Issuer: "spiffe://acme.example/edge", Role: trust.Hop, KeysFile: file},
 		trust.IssuerConfig{
 			Issuer: "https://partner.example/tts", KeysFile: file, Algorithms: []string{"EdDSA", "ES256"},
-			MaxTTL: time.Minute, MaxDepth: 2, ActorTrustDomains: partner,
+			MaxTTL: time.Minute, MaxDepth: 2, ActorTrustDomains: partner, SubjectPrefix: "partner:",
 		},
 	)
 	es256 := []jose.SignatureAlgorithm{jose.ES256}
 	for _, want := range []trust.Issuer{
-		{ID: tts, Role: trust.Root, Algorithms: es256, MaxTTL: 15 * time.Minute, ActorTrustDomains: acme, MaxDepth: 4},
+		{
+			ID: tts, Role: trust.Root, Algorithms: es256, MaxTTL: 15 * time.Minute, ActorTrustDomains: acme, MaxDepth: 4,
+			ReservedPrefixes: []string{"partner:"},
+		},
 		{ID: "spiffe://acme.example/edge", Role: trust.Hop, Algorithms: es256, MaxTTL: 5 * time.Minute, ActorTrustDomains: acme, MaxDepth: 4},
 		{
 			ID: "https://partner.example/tts", Role: trust.Root, Algorithms: []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256},
-			MaxTTL: time.Minute, ActorTrustDomains: partner, MaxDepth: 2,
+			MaxTTL: time.Minute, ActorTrustDomains: partner, MaxDepth: 2, SubjectPrefix: "partner:",
 		},
 		{
 			ID: self, Role: trust.Hop, Algorithms: []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA},

@@ -44,7 +44,7 @@ type flight struct {
 
 func newEntry(c IssuerConfig, i Issuer, src source, losses *atomic.Uint64, log *slog.Logger) *entry {
 	e := &entry{Issuer: i, source: src, losses: losses, log: log.With("issuer", i.ID)}
-	if c.KeysURL != "" {
+	if c.KeysFile == "" {
 		e.refresh, e.stale = c.Refresh, c.Stale
 	}
 	e.state.Store(&state{lapsed: new(atomic.Bool)})

@@ -30,7 +30,7 @@ func FuzzKeySet(f *testing.F) {
 	f.Add([]byte(`{"keys":[null],"keys":[]}`))
 	allowed := []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, err := parseKeySet("fuzz", data, allowed)
+		keys, err := parseKeySet("fuzz", data, allowed, false)
 		if err != nil {
 			if keys != nil {
 				t.Fatal("keys in spite of an error")
@@ -52,7 +52,7 @@ func FuzzKeySet(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := parseKeySet("fuzz", text, allowed)
+		back, err := parseKeySet("fuzz", text, allowed, false)
 		if err != nil || len(back) != len(keys) || lost(keys, back) {
 			t.Fatalf("not read the same again: %v", err)
 		}

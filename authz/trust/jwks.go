@@ -16,7 +16,10 @@ type keySet map[string]jose.JSONWebKey
 // with. One bad key refuses the set, because a set that holds a private key, or a key for another purpose, shows
 // that its publisher lost track. Members that the RFC does not define are ignored. From is the file or URL that the
 // errors name.
-func parseKeySet(from string, data []byte, algorithms []jose.SignatureAlgorithm) (keySet, error) {
+//
+// A foreign set is one of an identity provider, and may have keys of no use to us, which are left out: see
+// [members.ofNoUse]. A secret key refuses that too.
+func parseKeySet(from string, data []byte, algorithms []jose.SignatureAlgorithm, foreign bool) (keySet, error) {
 	if len(data) > MaxKeySetSize {
 		return nil, fmt.Errorf("%s: larger than %d bytes", from, MaxKeySetSize)
 	}
@@ -39,6 +42,12 @@ func parseKeySet(from string, data []byte, algorithms []jose.SignatureAlgorithm)
 		if err := json.Unmarshal(raw, &m); err != nil {
 			return nil, fmt.Errorf("%s: keys[%d]: not a JWK: %w", from, i, err)
 		}
+		if err := m.checkPublic(); err != nil {
+			return nil, fmt.Errorf("%s: keys[%d], kid %s: %w", from, i, m.label(), err)
+		}
+		if foreign && m.ofNoUse(algorithms) {
+			continue
+		}
 		key, err := publicKey(raw, m, algorithms)
 		if err != nil {
 			return nil, fmt.Errorf("%s: keys[%d], kid %s: %w", from, i, m.label(), err)
@@ -48,16 +57,23 @@ func parseKeySet(from string, data []byte, algorithms []jose.SignatureAlgorithm)
 		}
 		keys[key.KeyID] = key
 	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%s: no key in the set is one to verify tokens with", from)
+	}
 	return keys, nil
+}
+
+func (m members) checkPublic() error {
+	for _, name := range secretMembers {
+		if _, ok := m[name]; ok {
+			return fmt.Errorf("member %s: private and symmetric keys must not be published", name)
+		}
+	}
+	return nil
 }
 
 // publicKey reads one key of a set. Certificates and URLs that come with it are dropped: nothing may follow them.
 func publicKey(raw []byte, m members, algorithms []jose.SignatureAlgorithm) (jose.JSONWebKey, error) {
-	for _, name := range secretMembers {
-		if _, ok := m[name]; ok {
-			return jose.JSONWebKey{}, fmt.Errorf("member %s: private and symmetric keys must not be published", name)
-		}
-	}
 	kid, err := m.text("kid")
 	if err != nil {
 		return jose.JSONWebKey{}, err

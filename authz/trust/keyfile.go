@@ -18,8 +18,18 @@ import (
 // maxNotBefore is the end of the year 9999: an nbf beyond it is in the wrong unit.
 const maxNotBefore = 253402300799
 
-// readKeyDirectory reads all private keys of a directory, and what is questionable about the files.
+// readKeyDirectory reads all private keys of a directory, and what is questionable about the files. A file that is
+// removed meanwhile makes it begin again.
 func readKeyDirectory(dir string) (keys []signingKey, warnings []string, err error) {
+	for range 3 {
+		if keys, warnings, err = readKeysOnce(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return keys, warnings, err
+}
+
+func readKeysOnce(dir string) (keys []signingKey, warnings []string, err error) {
 	// Kubernetes swaps the target of ..data when a volume changes. Reading through one resolved target keeps a swap
 	// in the middle from mixing old and new files.
 	if target, err := filepath.EvalSymlinks(filepath.Join(dir, "..data")); err == nil {
@@ -82,6 +92,7 @@ func readSigningKey(path string) (signingKey, fs.FileMode, error) {
 	if err != nil {
 		return signingKey{}, 0, fmt.Errorf("%s: %w", path, err)
 	}
+	key.file, key.modified = info.Name(), info.ModTime()
 	return key, info.Mode().Perm(), nil
 }
 

@@ -48,23 +48,7 @@ func (s *Store) Reload(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("loading the keys of issuer %q: %w", e.ID, err))
 		}
 	}
-	if s.ownKeys != nil {
-		before := s.ownKeys.Warnings()
-		if err := s.ownKeys.Reload(); err != nil {
-			failed = append(failed, err)
-		}
-		s.logWarnings(before)
-	}
-	return errors.Join(failed...)
-}
-
-// logWarnings logs what is to be said about our own keys, except what was said before.
-func (s *Store) logWarnings(before []string) {
-	for _, w := range s.ownKeys.Warnings() {
-		if !slices.Contains(before, w) {
-			s.log.Warn("signing keys", "warning", w)
-		}
-	}
+	return errors.Join(append(failed, s.reloadOwn()...)...)
 }
 
 // Files returns the files and directories that [Store.Reload] reads.
@@ -75,8 +59,10 @@ func (s *Store) Files() []string {
 			files = append(files, src.path)
 		}
 	}
-	if s.ownKeys != nil && s.ownKeys.Dir() != "" {
-		files = append(files, s.ownKeys.Dir())
+	for _, o := range s.selves {
+		if dir := o.keys.Dir(); dir != "" {
+			files = append(files, dir)
+		}
 	}
 	return files
 }
@@ -95,10 +81,10 @@ type IssuerStatus struct {
 	Stale bool `json:"stale"`
 }
 
-// Status returns the state of all issuers as configured, our own last.
+// Status returns the state of all issuers as configured, our own last: as a hop, then as a root.
 func (s *Store) Status() []IssuerStatus {
 	now := time.Now()
-	all := make([]IssuerStatus, 0, len(s.entries)+1)
+	all := make([]IssuerStatus, 0, len(s.entries)+len(s.selves))
 	for _, e := range s.entries {
 		st := e.state.Load()
 		status := IssuerStatus{
@@ -110,8 +96,8 @@ func (s *Store) Status() []IssuerStatus {
 		}
 		all = append(all, status)
 	}
-	if s.ownKeys != nil {
-		all = append(all, s.ownKeys.status(s.own))
+	for _, o := range s.selves {
+		all = append(all, o.keys.status(o.Issuer))
 	}
 	return all
 }

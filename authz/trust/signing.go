@@ -22,7 +22,11 @@ import (
 // All keys are published and verify. The one that signs is the one with the greatest nbf that has come, and of
 // several the one with the lowest kid: the same on all replicas that see the same directory. To rotate, add a key
 // with an nbf at least ten minutes ahead (twice the time for which others may cache our key set), and remove the
-// old file no sooner than the lifetime of a token after that moment. After a theft, remove the file at once.
+// old file no sooner than the lifetime of a token after that moment; [ListKeyFiles] says when. After a theft, remove the
+// file at once.
+//
+// A replica whose clock is ahead begins with the next key early, one whose clock is behind keeps the old one longer.
+// Neither is refused anywhere: a key verifies for as long as it is in the directory, whatever its nbf.
 type SigningKeys struct {
 	dir    string // empty if generated
 	losses atomic.Uint64
@@ -43,7 +47,9 @@ type holding struct {
 // signingKey is a private key and the time from which it may sign.
 type signingKey struct {
 	jose.JSONWebKey
-	notBefore int64 // Unix seconds
+	notBefore int64     // Unix seconds
+	file      string    // name, empty if generated
+	modified  time.Time // of the file
 }
 
 // LoadSigningKeys reads the keys in dir. A file that is not right is an error that names it, and so is a directory
@@ -72,14 +78,19 @@ func GenerateSigningKeys(alg string) (*SigningKeys, error) {
 }
 
 func newHolding(keys []signingKey, warnings []string) *holding {
-	slices.SortFunc(keys, func(a, b signingKey) int {
-		return cmp.Or(cmp.Compare(b.notBefore, a.notBefore), cmp.Compare(a.KeyID, b.KeyID))
-	})
+	sortKeys(keys)
 	h := &holding{signing: keys, public: make(keySet, len(keys)), warnings: warnings, loaded: time.Now()}
 	for _, key := range keys {
 		h.public[key.KeyID] = key.Public()
 	}
 	return h
+}
+
+// sortKeys puts keys into the order in which they are preferred for signing.
+func sortKeys(keys []signingKey) {
+	slices.SortFunc(keys, func(a, b signingKey) int {
+		return cmp.Or(cmp.Compare(b.notBefore, a.notBefore), cmp.Compare(a.KeyID, b.KeyID))
+	})
 }
 
 // current returns the key that signs at a time.
@@ -116,14 +127,23 @@ func (k *SigningKeys) verification(kid string) (jose.JSONWebKey, bool) {
 	return key, ok
 }
 
-// Reload reads the directory again. On an error the last good keys stay in use. Generated keys do not change.
-func (k *SigningKeys) Reload() error {
+// Reload reads the directory again. On an error the last good keys stay in use. Generated keys do not change. The keys of
+// a [Store] are reloaded by [Store.Reload].
+func (k *SigningKeys) Reload() error { return k.reloadApart() }
+
+// reloadApart is Reload, and refuses a directory with a key that one of others has.
+func (k *SigningKeys) reloadApart(others ...*SigningKeys) error {
 	if k.dir == "" {
 		return nil
 	}
 	k.reload.Lock()
 	defer k.reload.Unlock()
 	next, err := k.read()
+	for _, other := range others {
+		if err == nil {
+			err = next.apartFrom(other)
+		}
+	}
 	k.err.Store(&err)
 	if err != nil {
 		return fmt.Errorf("signing keys: %w", err)
@@ -146,6 +166,19 @@ func (k *SigningKeys) read() (*holding, error) {
 		return nil, fmt.Errorf("%s: no key may sign yet: the nbf of every key is in the future", k.dir)
 	}
 	return h, nil
+}
+
+// apartFrom returns an error if both have the same key.
+func (k *SigningKeys) apartFrom(other *SigningKeys) error { return k.held.Load().apartFrom(other) }
+
+func (h *holding) apartFrom(other *SigningKeys) error {
+	theirs := other.held.Load().public
+	for _, kid := range slices.Sorted(maps.Keys(h.public)) {
+		if _, shared := theirs[kid]; shared {
+			return fmt.Errorf("key %s begins delegations and countersigns too: each needs keys of its own", kid)
+		}
+	}
+	return nil
 }
 
 // Dir returns the directory the keys come from, "" if they were generated.

@@ -2,7 +2,6 @@ package trust
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -25,6 +24,7 @@ type source interface {
 type fileSource struct {
 	path       string
 	algorithms []jose.SignatureAlgorithm
+	foreign    bool // keys of no use to us may be in it
 }
 
 func (s fileSource) load(context.Context) (keySet, error) {
@@ -32,32 +32,64 @@ func (s fileSource) load(context.Context) (keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseKeySet(s.path, data, s.algorithms)
+	return parseKeySet(s.path, data, s.algorithms, s.foreign)
+}
+
+// oneSource reports whether there is exactly one place where the keys are.
+func (c IssuerConfig) oneSource() bool {
+	places := 0
+	for _, given := range []bool{c.KeysFile != "", c.KeysURL != "", c.Discovery} {
+		if given {
+			places++
+		}
+	}
+	return places == 1
+}
+
+// remote is the source of keys that are fetched.
+func (c IssuerConfig) remote(i Issuer) (source, error) {
+	if c.Discovery {
+		return newDiscoverySource(c, i)
+	}
+	return newURLSource(c, i)
 }
 
 type urlSource struct {
 	url        string
 	caFile     string
+	pin        pin
 	algorithms []jose.SignatureAlgorithm
+	foreign    bool // keys of no use to us may be in it
 }
 
 // newURLSource checks what can be checked without asking the server.
-func newURLSource(c IssuerConfig, algorithms []jose.SignatureAlgorithm) (urlSource, error) {
-	u, err := url.Parse(c.KeysURL)
+func newURLSource(c IssuerConfig, i Issuer) (urlSource, error) {
+	if err := checkKeysURL(c.KeysURL); err != nil {
+		return urlSource{}, err
+	}
+	p, err := c.pin()
 	if err != nil {
-		return urlSource{}, fmt.Errorf("the URL of the keys: %w", err)
+		return urlSource{}, err
 	}
-	switch {
-	case u.Scheme != "https":
-		return urlSource{}, fmt.Errorf("the URL of the keys is %q, must begin with https://", c.KeysURL)
-	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return urlSource{}, errors.New("the URL of the keys must have a host and no user or fragment")
-	}
-	s := urlSource{url: c.KeysURL, caFile: c.CAFile, algorithms: algorithms}
+	s := urlSource{url: c.KeysURL, caFile: c.CAFile, pin: p, algorithms: i.Algorithms, foreign: i.Role == Entry}
 	if _, err := s.roots(); err != nil {
 		return urlSource{}, err
 	}
 	return s, nil
+}
+
+func checkKeysURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil {
+		return fmt.Errorf("the URL of the keys: %w", err)
+	}
+	switch {
+	case u.Scheme != "https":
+		return fmt.Errorf("the URL of the keys is %.200q, must begin with https://", text)
+	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
+		return errors.New("the URL of the keys must have a host and no user or fragment")
+	}
+	return nil
 }
 
 // roots reads the certificates that the server is verified with; nil means those of the system.
@@ -76,24 +108,40 @@ func (s urlSource) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// load fetches the set. A client is made for every fetch: fetches are rare, and so a changed CA file is seen and no
-// idle connection is kept.
+// load fetches the set.
 func (s urlSource) load(ctx context.Context) (keySet, error) {
-	roots, err := s.roots()
+	data, err := s.get(ctx, s.url, "application/jwk-set+json, application/json")
+	if err != nil {
+		return nil, err
+	}
+	return parseKeySet(s.url, data, s.algorithms, s.foreign)
+}
+
+// statusError is an HTTP status that is not 200.
+type statusError int
+
+func (e statusError) Error() string {
+	return fmt.Sprintf("answered %d %s", int(e), http.StatusText(int(e)))
+}
+
+// get fetches a document of at most [MaxKeySetSize] bytes. A client is made for every fetch: fetches are rare, and so a
+// changed CA file is seen and no idle connection is kept.
+func (s urlSource) get(ctx context.Context, from, accept string) ([]byte, error) {
+	config, err := s.tlsConfig()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
-	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	request.Header.Set("Accept", accept)
 	client := &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        config,
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 64 << 10,
@@ -108,13 +156,16 @@ func (s urlSource) load(ctx context.Context) (keySet, error) {
 	defer func() { _ = response.Body.Close() }()
 	switch {
 	case response.StatusCode >= 300 && response.StatusCode < 400:
-		return nil, fmt.Errorf("%s: answered %s, and redirects are refused", s.url, response.Status)
+		return nil, fmt.Errorf("%s: answered %s, and redirects are refused", from, response.Status)
 	case response.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s: answered %s", s.url, response.Status)
+		return nil, fmt.Errorf("%s: %w", from, statusError(response.StatusCode))
 	}
 	data, err := io.ReadAll(io.LimitReader(response.Body, MaxKeySetSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: reading the answer: %w", s.url, err)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: reading the answer: %w", from, err)
+	case len(data) > MaxKeySetSize:
+		return nil, fmt.Errorf("%s: larger than %d bytes", from, MaxKeySetSize)
 	}
-	return parseKeySet(s.url, data, s.algorithms)
+	return data, nil
 }

@@ -19,8 +19,7 @@ import (
 type Store struct {
 	entries []*entry          // as configured
 	byID    map[string]*entry // never changes
-	own     Issuer            // zero if we only verify
-	ownKeys *SigningKeys      // nil if we only verify
+	selves  []self            // none if we only verify; as a hop, then as a root if we are one
 	losses  atomic.Uint64
 	log     *slog.Logger
 }
@@ -36,9 +35,12 @@ func NewStore(ctx context.Context, configs []IssuerConfig, own Own, log *slog.Lo
 		}
 	}
 	for i, c := range configs {
-		if err := s.add(c, own.domains(s.own)); err != nil {
+		if err := s.add(c, s.domains(own)); err != nil {
 			return nil, fmt.Errorf("issuers[%d] %q: %w", i, c.Issuer, err)
 		}
+	}
+	if err := s.tellSubjectsApart(); err != nil {
+		return nil, err
 	}
 	if err := s.loadAll(ctx); err != nil {
 		return nil, err
@@ -47,11 +49,11 @@ func NewStore(ctx context.Context, configs []IssuerConfig, own Own, log *slog.Lo
 }
 
 // domains returns the default actor trust domains of other issuers.
-func (o Own) domains(i Issuer) []spiffeid.TrustDomain {
-	if len(i.ActorTrustDomains) > 0 {
-		return i.ActorTrustDomains
+func (s *Store) domains(own Own) []spiffeid.TrustDomain {
+	if len(s.selves) > 0 {
+		return s.selves[0].ActorTrustDomains
 	}
-	return o.ActorTrustDomains
+	return own.ActorTrustDomains
 }
 
 func (s *Store) setOwn(own Own) error {
@@ -62,8 +64,17 @@ func (s *Store) setOwn(own Own) error {
 	if err != nil {
 		return err
 	}
-	s.own, s.ownKeys = i, own.Keys
-	s.logWarnings(nil)
+	s.selves = []self{{i, own.Keys}}
+	if own.Root.Issuer != "" {
+		root, err := own.Root.issuer(own, i.ActorTrustDomains)
+		if err != nil {
+			return fmt.Errorf("as a root: %w", err)
+		}
+		s.selves = append(s.selves, self{root, own.Root.Keys})
+	}
+	for _, o := range s.selves {
+		s.logWarnings(o.keys, nil)
+	}
 	return nil
 }
 
@@ -75,17 +86,17 @@ func (s *Store) add(c IssuerConfig, own []spiffeid.TrustDomain) error {
 	if _, ok := s.byID[i.ID]; ok {
 		return errors.New("the issuer is configured twice")
 	}
-	if s.ownKeys != nil && i.ID == s.own.ID {
+	if s.ours(i.ID) != nil {
 		return errors.New("this is our own issuer: its keys are known, and it can not have another role")
 	}
 	var src source
 	switch {
-	case (c.KeysFile == "") == (c.KeysURL == ""):
-		return errors.New("keys need either a file or a URL")
+	case !c.oneSource():
+		return errors.New("keys need either a file, a URL or discovery")
 	case c.KeysFile != "" && c.CAFile != "":
 		return errors.New("a CA file is for keys behind a URL")
 	case c.KeysFile != "":
-		src = fileSource{path: c.KeysFile, algorithms: i.Algorithms}
+		src = fileSource{path: c.KeysFile, algorithms: i.Algorithms, foreign: i.Role == Entry}
 	default:
 		if c.Refresh == 0 {
 			c.Refresh = DefaultRefresh
@@ -97,7 +108,7 @@ func (s *Store) add(c IssuerConfig, own []spiffeid.TrustDomain) error {
 			return fmt.Errorf("refresh is %s and stale is %s: must be at least %s, and stale not shorter than refresh",
 				c.Refresh, c.Stale, MinRefresh)
 		}
-		if src, err = newURLSource(c, i.Algorithms); err != nil {
+		if src, err = c.remote(i); err != nil {
 			return err
 		}
 	}
@@ -124,8 +135,8 @@ func (s *Store) loadAll(ctx context.Context) error {
 
 // Issuer returns what the configuration says about an issuer, and whether there is one of exactly this name.
 func (s *Store) Issuer(iss string) (Issuer, bool) {
-	if s.ownKeys != nil && iss == s.own.ID {
-		return s.own, true
+	if own := s.ours(iss); own != nil {
+		return own.Issuer, true
 	}
 	e, ok := s.byID[iss]
 	if !ok {
@@ -139,11 +150,8 @@ func (s *Store) Issuer(iss string) (Issuer, bool) {
 // stale, as [denial.TokenUnknownKey], for a URL issuer after one more fetch: at most one in ten seconds, shared by
 // all requests that wait for it. If ctx ends first the refusal is [denial.Cancelled].
 func (s *Store) Key(ctx context.Context, iss, kid string) (jose.JSONWebKey, error) {
-	if s.ownKeys != nil && iss == s.own.ID {
-		if key, ok := s.ownKeys.verification(kid); ok {
-			return key, nil
-		}
-		return jose.JSONWebKey{}, denial.New(denial.TokenUnknownKey, "we have no key %.80q", kid)
+	if own := s.ours(iss); own != nil {
+		return own.key(kid)
 	}
 	e, ok := s.byID[iss]
 	if !ok {
@@ -186,8 +194,9 @@ func (s *Store) Generation() uint64 {
 	for _, e := range s.entries {
 		e.lapse(now)
 	}
-	if s.ownKeys == nil {
-		return s.losses.Load()
+	generation := s.losses.Load()
+	for _, o := range s.selves {
+		generation += o.keys.losses.Load()
 	}
-	return s.losses.Load() + s.ownKeys.losses.Load()
+	return generation
 }
