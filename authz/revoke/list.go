@@ -1,56 +1,36 @@
-// Package revoke knows what was taken back before it expired: tokens, transactions, tasks, users, workloads and
-// signing keys.
-//
-// Revoking a transaction (txn) or a task takes back all tokens derived from it, because both stay the same along a
-// delegation chain.
-//
-// The source in this package is a deny-list file. Another source, such as a status list or an event stream, has to
-// provide the method Revoked of [File], with the same meaning; package authz asks through its interface Revocations.
-// A source that cannot tell must return an error, which refuses the request.
 package revoke
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
 
-// The kinds of [Entry.Kind], as they are spelt in the file.
-const (
-	KindJTI     = "jti"   // one token, by its jti claim
-	KindTxn     = "txn"   // all tokens of a transaction
-	KindTask    = "task"  // all tokens for a task
-	KindSubject = "sub"   // all tokens of a user
-	KindActor   = "actor" // a workload anywhere in a chain, as peer or actor; or all below a path
-	KindKeyID   = "kid"   // all tokens signed with a key
-)
-
-var kinds = []string{KindJTI, KindTxn, KindTask, KindSubject, KindActor, KindKeyID}
-
-// Marks are the properties of a request by which it may be revoked. Empty ones match nothing.
-type Marks struct {
-	JTIs               []string
-	Txn, Task, Subject string
-	Actors             []string // SPIFFE IDs
-	KeyIDs             []string
-}
-
-// Entry is one revocation.
-type Entry struct {
-	// Kind is one of the Kind constants.
-	Kind string
-	// Value is what is revoked; for [KindActor] a SPIFFE ID, or one with a final "/*" for all workloads below it.
-	Value string
-	// Reason is for operators.
-	Reason string
-	// Expires is when the entry stops to count; zero means never.
-	Expires time.Time
-}
-
-// List is an immutable set of entries. The zero value has none.
+// List is a set of entries. It must not be changed while it is used. The zero value has none.
 type List struct {
 	exact    map[string]map[string]Entry // kind, value
 	prefixes map[string]Entry            // actor prefixes without the final "/*"
+	befores  map[owner][]dated           // the latest time first
 	size     int
+}
+
+// owner is whose tokens are too old: of an issuer, a user, both or anybody.
+type owner struct{ issuer, subject string }
+
+// dated is an entry of [KindBefore] with its time.
+type dated struct {
+	Entry
+	at time.Time
+}
+
+// NewList returns a list of entries, each of which has passed [Entry.Check]. Of two for the same thing the one that counts
+// longer stays.
+func NewList(entries []Entry) *List {
+	l := &List{}
+	for _, e := range entries {
+		l.add(e)
+	}
+	return l
 }
 
 // Len returns the number of entries, expired ones included.
@@ -81,6 +61,11 @@ func (l *List) Match(marks Marks, now time.Time) (Entry, bool) {
 			return e, true
 		}
 	}
+	for _, issued := range marks.Issued {
+		if e, found := l.matchBefore(issued, marks.Subject, now); found {
+			return e, true
+		}
+	}
 	return Entry{}, false
 }
 
@@ -97,30 +82,93 @@ func (l *List) matchPrefix(actor string, now time.Time) (Entry, bool) {
 	return Entry{}, false
 }
 
-func (l *List) add(e Entry) {
-	if l.exact == nil {
-		l.exact, l.prefixes = make(map[string]map[string]Entry), make(map[string]Entry)
+// matchBefore looks at the latest times first. A token that is as new as these is as new as all others.
+func (l *List) matchBefore(issued Issued, subject string, now time.Time) (Entry, bool) {
+	if len(l.befores) == 0 || issued.At.IsZero() {
+		return Entry{}, false
 	}
-	entries, key := l.exact[e.Kind], e.Value
+	for _, of := range [...]owner{{}, {issuer: issued.Issuer}, {subject: subject}, {issued.Issuer, subject}} {
+		for _, e := range l.befores[of] {
+			if !issued.At.Before(e.at) {
+				break
+			}
+			if e.inForce(now) {
+				return e.Entry, true
+			}
+		}
+	}
+	return Entry{}, false
+}
+
+// add puts an entry in. The same twice is no error, which would keep the whole list from taking effect: the one that
+// counts longer stays.
+func (l *List) add(e Entry) {
+	known, found := l.find(e)
+	if found && !known.outlivedBy(e) {
+		return
+	}
+	l.remove(e)
+	if l.exact == nil {
+		l.exact, l.prefixes, l.befores = make(map[string]map[string]Entry), make(map[string]Entry), make(map[owner][]dated)
+	}
+	l.size++
+	if e.Kind == KindBefore {
+		of := owner{e.Issuer, e.Subject}
+		at, _ := l.locate(e)
+		l.befores[of] = slices.Insert(l.befores[of], at, dated{e, e.before()})
+		return
+	}
+	entries, key := l.place(e)
 	if entries == nil {
 		entries = make(map[string]Entry)
 		l.exact[e.Kind] = entries
 	}
-	if prefix, isPrefix := strings.CutSuffix(e.Value, "/*"); isPrefix && e.Kind == KindActor {
-		entries, key = l.prefixes, prefix
+	entries[key] = e
+}
+
+// remove takes out what revokes the same as e.
+func (l *List) remove(e Entry) {
+	if _, found := l.find(e); !found {
+		return
 	}
-	// The same value twice is no error, which would keep the whole list from taking effect: the longer one counts.
-	known, found := entries[key]
-	if !found {
-		l.size++
+	l.size--
+	if e.Kind != KindBefore {
+		entries, key := l.place(e)
+		delete(entries, key)
+		return
 	}
-	if !found || known.outlivedBy(e) {
-		entries[key] = e
+	of := owner{e.Issuer, e.Subject}
+	at, _ := l.locate(e)
+	if l.befores[of] = slices.Delete(l.befores[of], at, at+1); len(l.befores[of]) == 0 {
+		delete(l.befores, of)
 	}
 }
 
-func (e Entry) inForce(now time.Time) bool { return e.Expires.IsZero() || now.Before(e.Expires) }
+// find returns the entry that revokes the same as e.
+func (l *List) find(e Entry) (Entry, bool) {
+	if e.Kind == KindBefore {
+		at, found := l.locate(e)
+		if !found {
+			return Entry{}, false
+		}
+		return l.befores[owner{e.Issuer, e.Subject}][at].Entry, true
+	}
+	entries, key := l.place(e)
+	known, found := entries[key]
+	return known, found
+}
 
-func (e Entry) outlivedBy(other Entry) bool {
-	return !e.Expires.IsZero() && (other.Expires.IsZero() || other.Expires.After(e.Expires))
+// place returns where an entry of any kind but [KindBefore] belongs.
+func (l *List) place(e Entry) (entries map[string]Entry, key string) {
+	if prefix, isPrefix := strings.CutSuffix(e.Value, "/*"); isPrefix && e.Kind == KindActor {
+		return l.prefixes, prefix
+	}
+	return l.exact[e.Kind], e.Value
+}
+
+// locate returns where an entry of [KindBefore] is or belongs.
+func (l *List) locate(e Entry) (int, bool) {
+	return slices.BinarySearchFunc(l.befores[owner{e.Issuer, e.Subject}], e.before(), func(known dated, t time.Time) int {
+		return t.Compare(known.at)
+	})
 }

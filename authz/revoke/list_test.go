@@ -9,13 +9,14 @@ import (
 	"pgregory.net/rapid"
 
 	"countersign.dev/authz/revoke"
+	"countersign.dev/authz/revoke/denyfile"
 )
 
 var now = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 
 func mustParse(t testing.TB, text string) *revoke.List {
 	t.Helper()
-	list, err := revoke.Parse("revocations.yaml", []byte(text))
+	list, err := denyfile.Parse("revocations.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestMatchAgreesWithLookingAtEveryEntry(t *testing.T) {
 			}
 			entries = append(entries, e)
 		}
-		list, err := revoke.Parse("f", []byte(text.String()))
+		list, err := denyfile.Parse("f", []byte(text.String()))
 		if err != nil {
 			t.Fatal(err)
 		}

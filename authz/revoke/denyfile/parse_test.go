@@ -1,11 +1,21 @@
-package revoke_test
+package denyfile_test
 
 import (
 	"strings"
 	"testing"
 
 	"countersign.dev/authz/revoke"
+	"countersign.dev/authz/revoke/denyfile"
 )
+
+func mustParse(t testing.TB, text string) *revoke.List {
+	t.Helper()
+	list, err := denyfile.Parse("revocations.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
 
 func TestMistakesAreLocatedAndSayHowToFixThem(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
@@ -23,13 +33,13 @@ func TestMistakesAreLocatedAndSayHowToFixThem(t *testing.T) {
 		{"entry that is missing", "revocations:\n  -\n", `f.yaml:2:5: a mapping was expected: write a mapping such as "task: case-4711"`},
 		{"two kinds", "revocations:\n  - task: a\n    sub: b\n", "f.yaml:3:5: the entry has both task and sub: make two entries"},
 		{"the same kind twice", "revocations:\n  - task: a\n    task: b\n", `f.yaml:3:5: mapping key "task" already defined at [2:5]: correct the YAML here`},
-		{"no kind", "revocations:\n  - reason: a\n    expires: 2026-12-01T00:00:00Z\n", "f.yaml:2:5: the entry revokes nothing: add one of jti, txn, task, sub, actor, kid"},
-		{"a bare pair of an unknown kind", "revocations: [user: a]\n", `f.yaml:1:15: unknown key "user": use one of jti, txn, task, sub, actor, kid, and reason or expires`},
-		{"a bare pair that revokes nothing", "revocations: [reason: a]\n", "f.yaml:1:15: the entry revokes nothing: add one of jti, txn, task, sub, actor, kid"},
-		{"an entry without anything", "revocations: [{}]\n", "f.yaml:1:15: the entry revokes nothing: add one of jti, txn, task, sub, actor, kid"},
-		{"unknown kind", "revocations:\n  - user: a\n", `f.yaml:2:5: unknown key "user": use one of jti, txn, task, sub, actor, kid, and reason or expires`},
-		{"kind in another case", "revocations:\n  - Task: a\n", `f.yaml:2:5: unknown key "Task": use one of jti, txn, task, sub, actor, kid, and reason or expires`},
-		{"merge key", "revocations:\n  - task: a\n    <<: {sub: b}\n", `f.yaml:3:5: unknown key "<<": use one of jti, txn, task, sub, actor, kid, and reason or expires`},
+		{"no kind", "revocations:\n  - reason: a\n    expires: 2026-12-01T00:00:00Z\n", "f.yaml:2:5: the entry revokes nothing: add one of jti, txn, task, sub, actor, kid, before"},
+		{"a bare pair of an unknown kind", "revocations: [user: a]\n", `f.yaml:1:15: unknown key "user": use one of jti, txn, task, sub, actor, kid, before, and reason or expires`},
+		{"a bare pair that revokes nothing", "revocations: [reason: a]\n", "f.yaml:1:15: the entry revokes nothing: add one of jti, txn, task, sub, actor, kid, before"},
+		{"an entry without anything", "revocations: [{}]\n", "f.yaml:1:15: the entry revokes nothing: add one of jti, txn, task, sub, actor, kid, before"},
+		{"unknown kind", "revocations:\n  - user: a\n", `f.yaml:2:5: unknown key "user": use one of jti, txn, task, sub, actor, kid, before, and reason or expires`},
+		{"kind in another case", "revocations:\n  - Task: a\n", `f.yaml:2:5: unknown key "Task": use one of jti, txn, task, sub, actor, kid, before, and reason or expires`},
+		{"merge key", "revocations:\n  - task: a\n    <<: {sub: b}\n", `f.yaml:3:5: unknown key "<<": use one of jti, txn, task, sub, actor, kid, before, and reason or expires`},
 		{"empty value", "revocations:\n  - task: ''\n", "f.yaml:2:11: task is empty: give it a value or remove the key"},
 		{"no value", "revocations:\n  - task:\n", "f.yaml:2:11: task is empty: give it a value or remove the key"},
 		{"empty reason", "revocations:\n  - task: a\n    reason: ~\n", "f.yaml:3:13: reason is empty: give it a value or remove the key"},
@@ -41,6 +51,12 @@ func TestMistakesAreLocatedAndSayHowToFixThem(t *testing.T) {
 		{"actor that is a name", "revocations:\n  - actor: planner\n", `f.yaml:2:12: actor "planner" is not a SPIFFE ID (scheme is missing or invalid): write spiffe://trust-domain/path, or end it with /*`},
 		{"actor with a star inside", "revocations:\n  - actor: spiffe://acme.example/*/x\n", `f.yaml:2:12: actor "spiffe://acme.example/*/x" is not a SPIFFE ID (path segment characters are limited to letters, numbers, dots, dashes, and underscores): write spiffe://trust-domain/path, or end it with /*`},
 		{"actor that is a trust domain", "revocations:\n  - actor: spiffe://acme.example\n", `f.yaml:2:12: actor "spiffe://acme.example" is a trust domain: write spiffe://acme.example/* for all its workloads`},
+		{"a time that is none", "revocations:\n  - before: yesterday\n", "f.yaml:2:13: before is not a time: write it like 2026-12-01T00:00:00Z"},
+		{"before and a user", "revocations:\n  - before: 2026-11-22T00:00:00Z\n    sub: alice\n", "f.yaml:3:5: the entry has both before and sub: make two entries"},
+		{"an issuer of something else", "revocations:\n  - task: a\n    issuer: https://tts.acme.example\n", "f.yaml:2:11: issuer and subject belong to before, not to task"},
+		{"an issuer of nothing", "revocations:\n  - issuer: https://tts.acme.example\n", "f.yaml:2:5: the entry revokes nothing: add one of jti, txn, task, sub, actor, kid, before"},
+		{"a control character", "revocations:\n  - task: \"a\\u0007b\"\n", "f.yaml:2:11: task is not UTF-8, or has control characters"},
+		{"a reason that is a novel", "revocations:\n  - task: a\n    reason: " + strings.Repeat("x", revoke.MaxReason+1) + "\n", "f.yaml:2:11: reason is longer than 256 bytes"},
 		{"date without a time", "revocations:\n  - task: a\n    expires: 2026-12-01\n", "f.yaml:3:14: expires is not a time: write it like 2026-12-01T00:00:00Z"},
 		{"time without a zone", "revocations:\n  - task: a\n    expires: 2026-12-01T00:00:00\n", "f.yaml:3:14: expires is not a time: write it like 2026-12-01T00:00:00Z"},
 		{"the zero time", "revocations:\n  - task: a\n    expires: 0001-01-01T00:00:00Z\n", "f.yaml:3:14: expires is not a time: write it like 2026-12-01T00:00:00Z"},
@@ -52,7 +68,7 @@ func TestMistakesAreLocatedAndSayHowToFixThem(t *testing.T) {
 		{"many mistakes", "revocations:\n" + strings.Repeat("  - a: b\n", 12), "…f.yaml: and 2 more"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			list, err := revoke.Parse("f.yaml", []byte(test.text))
+			list, err := denyfile.Parse("f.yaml", []byte(test.text))
 			if err == nil || list != nil {
 				t.Fatalf("accepted: %v", list)
 			}
@@ -90,7 +106,7 @@ func TestFormsThatAreAccepted(t *testing.T) {
 }
 
 func TestAFileOverTheLimit(t *testing.T) {
-	_, err := revoke.Parse("f.yaml", make([]byte, revoke.MaxFile+1))
+	_, err := denyfile.Parse("f.yaml", make([]byte, denyfile.MaxFile+1))
 	if err == nil || !strings.Contains(err.Error(), "f.yaml") || !strings.Contains(err.Error(), "remove expired entries") {
 		t.Errorf("got %v", err)
 	}
@@ -99,13 +115,13 @@ func TestAFileOverTheLimit(t *testing.T) {
 // Whatever is in the file: either a list, or errors that all name the file. Nothing matches a request without marks.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"", everyKind, "revocations: []", `{"revocations": [{"task": "a"}]}`, "revocations:\n- task: a\n  sub: b\n", "revocations: &a [*a]",
+		"", "revocations:\n  - {jti: t-1, reason: leaked}\n  - actor: spiffe://acme.example/agents/*\n  - {before: 2026-11-22T00:00:00Z, subject: bob}\n", "revocations: []", `{"revocations": [{"task": "a"}]}`, "revocations:\n- task: a\n  sub: b\n", "revocations: &a [*a]",
 		"? a\n: b", "revocations:\n- task: |\n   x\n", "---\n---\n", "revocations:\n- !!str task: x\n", "[", "a: {b: [c", "\t", "- - -",
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := revoke.Parse("f.yaml", data)
+		list, err := denyfile.Parse("f.yaml", data)
 		if err != nil {
 			if list != nil {
 				t.Fatal("an error and a list")

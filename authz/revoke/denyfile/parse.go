@@ -1,4 +1,4 @@
-package revoke
+package denyfile
 
 import (
 	"bytes"
@@ -13,7 +13,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"countersign.dev/authz/revoke"
 )
 
 // maxErrors bounds how many mistakes are listed at once.
@@ -22,18 +23,21 @@ const maxErrors = 10
 // Parse reads a deny-list, in YAML or JSON:
 //
 //	revocations:
-//	  - task: case-4711                  # exactly one of jti, txn, task, sub, actor, kid
+//	  - task: case-4711                  # exactly one of jti, txn, task, sub, actor, kid, before
 //	    reason: customer withdrew consent  # optional
 //	    expires: 2026-12-01T00:00:00Z    # optional, RFC 3339
+//	  - before: 2026-11-25T10:00:00Z     # tokens issued before this time, RFC 3339
+//	    issuer: https://tts.acme.example # optional: only those of this issuer
+//	    subject: alice                   # optional: only those of this user
 //
 // The value of actor is a SPIFFE ID, or one followed by "/*" for all workloads below it. Unknown keys, several kinds in
 // one entry, empty values, anchors and anything else unexpected are errors. Each error starts with file:line:column and
 // says how to fix it; the file name is only used there. Data is at most [MaxFile] bytes.
-func Parse(file string, data []byte) (*List, error) {
+func Parse(file string, data []byte) (*revoke.List, error) {
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("%s: the file is larger than %d bytes: remove expired entries", file, MaxFile)
 	}
-	r := reader{file: file, list: &List{}}
+	r := reader{file: file}
 	if !utf8.Valid(data) {
 		return nil, r.at(nil, "the file is not UTF-8: save it as UTF-8")
 	}
@@ -45,14 +49,14 @@ func Parse(file string, data []byte) (*List, error) {
 	if len(r.errs) > 0 {
 		return nil, r.joined()
 	}
-	return r.list, nil
+	return revoke.NewList(r.entries), nil
 }
 
 // reader turns the syntax tree into a list and collects mistakes.
 type reader struct {
-	file string
-	list *List
-	errs []error
+	file    string
+	entries []revoke.Entry
+	errs    []error
 }
 
 const rootHint = `write "revocations:" and a list, or "revocations: []" for none`
@@ -101,32 +105,38 @@ func (r *reader) entry(node ast.Node) {
 		return
 	}
 	before := len(r.errs)
-	var e Entry
+	var e revoke.Entry
+	var what ast.Node // is revoked
 	for _, pair := range pairs {
 		switch key := keyOf(pair); {
-		case slices.Contains(kinds, key) && e.Kind != "":
+		case slices.Contains(revoke.Kinds(), key) && e.Kind != "":
 			r.fail(pair.Key, "the entry has both %s and %s: make two entries", e.Kind, key)
-		case slices.Contains(kinds, key):
-			e.Kind, e.Value = key, r.text(pair)
-			if key == KindActor && e.Value != "" {
-				r.checkActor(pair.Value, e.Value)
-			}
+		case slices.Contains(revoke.Kinds(), key):
+			e.Kind, e.Value, what = key, r.text(pair), pair.Value
+		case key == "issuer":
+			e.Issuer = r.text(pair)
+		case key == "subject":
+			e.Subject = r.text(pair)
 		case key == "reason":
 			e.Reason = r.text(pair)
 		case key == "expires":
 			e.Expires = r.time(pair)
 		default:
-			r.fail(pair.Key, "unknown key %q: use one of %s, and reason or expires", key, strings.Join(kinds, ", "))
+			r.fail(pair.Key, "unknown key %q: use one of %s, and reason or expires", key, strings.Join(revoke.Kinds(), ", "))
 		}
 	}
 	if len(r.errs) > before {
 		return
 	}
 	if e.Kind == "" {
-		r.fail(node, "the entry revokes nothing: add one of %s", strings.Join(kinds, ", "))
+		r.fail(node, "the entry revokes nothing: add one of %s", strings.Join(revoke.Kinds(), ", "))
 		return
 	}
-	r.list.add(e)
+	if err := e.Check(); err != nil {
+		r.fail(what, "%v", err)
+		return
+	}
+	r.entries = append(r.entries, e)
 }
 
 func (r *reader) mapping(node ast.Node, hint string) ([]*ast.MappingValueNode, bool) {
@@ -174,17 +184,6 @@ func (r *reader) time(pair *ast.MappingValueNode) time.Time {
 		r.fail(pair.Value, "expires is not a time: write it like 2026-12-01T00:00:00Z")
 	}
 	return t
-}
-
-func (r *reader) checkActor(node ast.Node, value string) {
-	prefix, isPrefix := strings.CutSuffix(value, "/*")
-	id, err := spiffeid.FromString(prefix)
-	switch {
-	case err != nil:
-		r.fail(node, "actor %q is not a SPIFFE ID (%v): write spiffe://trust-domain/path, or end it with /*", value, err)
-	case !isPrefix && id.Path() == "":
-		r.fail(node, "actor %q is a trust domain: write %s/* for all its workloads", value, value)
-	}
 }
 
 func keyOf(pair *ast.MappingValueNode) string { return pair.Key.GetToken().Value }

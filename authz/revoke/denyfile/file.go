@@ -1,4 +1,6 @@
-package revoke
+// Package denyfile reads revocations from a deny-list file. It is apart from package revoke so that those who only match
+// tokens against revocations need no YAML.
+package denyfile
 
 import (
 	"context"
@@ -8,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"countersign.dev/authz/revoke"
 )
 
 // MaxFile is the largest deny-list file in bytes: about 300,000 entries. While it is read, the YAML tree takes some 70
@@ -17,7 +21,7 @@ const MaxFile = 16 << 20
 // File is a deny-list file. It is safe for concurrent use.
 type File struct {
 	path   string // empty for none
-	list   atomic.Pointer[List]
+	list   atomic.Pointer[revoke.List]
 	reload sync.Mutex // one at a time, so that an older content cannot replace a newer one
 }
 
@@ -34,7 +38,7 @@ func OpenFile(path string) (*File, error) {
 // None returns a source that has no file and no entries.
 func None() *File {
 	f := &File{}
-	f.list.Store(&List{})
+	f.list.Store(&revoke.List{})
 	return f
 }
 
@@ -71,7 +75,7 @@ func (f *File) read() ([]byte, error) {
 }
 
 // Revoked returns the entry that one of the marks hits, if any. It never fails: the last good list always answers.
-func (f *File) Revoked(_ context.Context, marks Marks, now time.Time) (Entry, bool, error) {
+func (f *File) Revoked(_ context.Context, marks revoke.Marks, now time.Time) (revoke.Entry, bool, error) {
 	e, revoked := f.list.Load().Match(marks, now)
 	return e, revoked, nil
 }

@@ -1,4 +1,4 @@
-package revoke_test
+package denyfile_test
 
 import (
 	"context"
@@ -9,9 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"countersign.dev/authz/revoke"
+	"countersign.dev/authz/revoke/denyfile"
 )
+
+var now = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
@@ -20,7 +24,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func isRevoked(t *testing.T, f *revoke.File, task string) bool {
+func isRevoked(t *testing.T, f *denyfile.File, task string) bool {
 	t.Helper()
 	_, revoked, err := f.Revoked(t.Context(), revoke.Marks{Task: task}, now)
 	if err != nil {
@@ -32,7 +36,7 @@ func isRevoked(t *testing.T, f *revoke.File, task string) bool {
 func TestAFileIsReloadedAndTheLastGoodListStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revocations.yaml")
 	write(t, path, "revocations:\n  - task: first\n")
-	f, err := revoke.OpenFile(path)
+	f, err := denyfile.OpenFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +55,7 @@ func TestAFileIsReloadedAndTheLastGoodListStays(t *testing.T) {
 	for name, spoil := range map[string]func(){
 		"broken":    func() { write(t, path, "revocations:\n  - task: 1\n") },
 		"cut off":   func() { write(t, path, "") },
-		"too large": func() { write(t, path, "revocations: []\n#"+strings.Repeat("x", revoke.MaxFile)) },
+		"too large": func() { write(t, path, "revocations: []\n#"+strings.Repeat("x", denyfile.MaxFile)) },
 		"gone":      func() { _ = os.Remove(path) },
 	} {
 		spoil()
@@ -77,17 +81,17 @@ func TestAFileIsReloadedAndTheLastGoodListStays(t *testing.T) {
 
 func TestAMissingFileIsAnErrorAtStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revocations.yaml")
-	f, err := revoke.OpenFile(path)
+	f, err := denyfile.OpenFile(path)
 	if f != nil || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
 		t.Errorf("OpenFile = %v, %v", f, err)
 	}
-	if _, err := revoke.OpenFile(t.TempDir()); err == nil {
+	if _, err := denyfile.OpenFile(t.TempDir()); err == nil {
 		t.Error("a directory was accepted")
 	}
 }
 
 func TestNone(t *testing.T) {
-	none := revoke.None()
+	none := denyfile.None()
 	if err := none.Reload(t.Context()); err != nil || isRevoked(t, none, "a") || none.Len() != 0 || none.Files() != nil {
 		t.Errorf("none has %d entries in %q: %v", none.Len(), none.Files(), err)
 	}
