@@ -1,13 +1,17 @@
-// Package session binds legacy MCP sessions (Mcp-Session-Id, protocol versions up to 2025-11-25) to their owner.
+// Package session binds what callers name by an id to its owner: legacy MCP sessions, tasks, and handles in the
+// arguments of tools.
 //
-// A session id is a bearer value: whoever holds it could speak in the session. The table remembers which workload, for
-// which user, used an id first, and refuses everybody else. It is kept in memory: a restart forgets it, and every
-// replica has its own.
+// Such an id is a bearer value: whoever holds it could go on where somebody else began (MCP 2026-07-28, security best
+// practices, state handle hijacking). Who uses an id first, a workload for a user, owns it, and everybody else is
+// refused as if it did not exist. The server gives out the id in a response, which is not seen here, so between that
+// and the first use it is protected by being unguessable, and by nothing else.
+//
+// [Table] keeps the owners in memory: a restart forgets them, and every replica has its own. Package redistable keeps
+// them in a store that a fleet shares.
 package session
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,205 +20,199 @@ import (
 	"countersign.dev/authz/denial"
 )
 
-// MaxID is the longest session id in bytes. The MCP specification sets no limit; real ids are UUIDs, hashes or JWTs.
-const MaxID = 1 << 10
-
 // Defaults of [Config].
 const (
 	DefaultTTL     = time.Hour
-	DefaultPerPeer = 1000
+	DefaultPerPeer = 10_000
 	DefaultTotal   = 100_000
 )
 
-// Config bounds a [Table]. A value that is not positive means the default.
+// Config bounds what is remembered. A value that is not positive means the default.
 type Config struct {
-	// TTL is how long a session is remembered after its last use; [DefaultTTL].
+	// TTL is how long an owner is remembered after the last use; [DefaultTTL].
 	TTL time.Duration
-	// PerPeer is how many sessions one workload may have; [DefaultPerPeer]. One more drops its own least recently used
-	// session, and nobody else's.
+	// PerPeer is how much one workload may own, for all its users; [DefaultPerPeer]. One more drops what the same
+	// owner used least recently. An owner who has nothing to drop is refused: nobody loses anything to somebody else,
+	// who could then claim it.
 	PerPeer int
-	// Total is how many sessions all workloads may have; [DefaultTotal]. New ones beyond it are refused.
+	// Total is how much all workloads may own; [DefaultTotal]. New ids beyond it are refused.
 	Total int
 }
 
-// Owner is who may use a session.
-type Owner struct {
-	// Peer is the SPIFFE ID of the workload.
-	Peer string
-	// Subject is the user of the delegation; empty without one.
-	Subject string
+// Complete fills in the defaults.
+func (c Config) Complete() Config {
+	if c.TTL <= 0 {
+		c.TTL = DefaultTTL
+	}
+	if c.PerPeer <= 0 {
+		c.PerPeer = DefaultPerPeer
+	}
+	if c.Total <= 0 {
+		c.Total = DefaultTotal
+	}
+	return c
 }
 
-// Table remembers sessions. It is safe for concurrent use.
+// PeerFull is the refusal of a new id to a workload that has too many, and to an owner who has none of them.
+func (c Config) PeerFull() error {
+	return denial.New(denial.SessionLimit, "the workload owns %d ids, none of them for this user; no more are accepted", c.PerPeer)
+}
+
+// Full is the refusal of a new id when all workloads together have too many.
+func (c Config) Full() error {
+	return denial.New(denial.SessionLimit, "%d ids are owned; no more are accepted", c.Total)
+}
+
+// Table remembers owners in memory. It is safe for concurrent use.
 type Table struct {
-	ttl     time.Duration
-	perPeer int
-	total   int
+	config Config
 
 	mu sync.Mutex
-	// all orders sessions by last use, so that the expired ones are the oldest. It never evicts by itself.
-	all   *simplelru.LRU[key, binding]
-	peers map[string]*simplelru.LRU[key, struct{}]
+	// all orders ids by last use, so that the expired ones are the oldest. It never evicts by itself.
+	all    *simplelru.LRU[Digest, binding]
+	owners map[Digest]*simplelru.LRU[Digest, struct{}]
+	peers  map[Digest]int // how much each workload owns
 }
 
-type key struct{ server, id string }
-
 type binding struct {
-	owner Owner
-	used  time.Time
+	owner, peer Digest
+	used        time.Time
 }
 
 // NewTable returns an empty table.
 func NewTable(config Config) *Table {
-	t := &Table{ttl: config.TTL, perPeer: config.PerPeer, total: config.Total}
-	if t.ttl <= 0 {
-		t.ttl = DefaultTTL
+	config = config.Complete()
+	return &Table{
+		config: config, all: newLRU[binding](config.Total),
+		owners: make(map[Digest]*simplelru.LRU[Digest, struct{}]), peers: make(map[Digest]int),
 	}
-	if t.perPeer <= 0 {
-		t.perPeer = DefaultPerPeer
-	}
-	if t.total <= 0 {
-		t.total = DefaultTotal
-	}
-	t.all = newLRU[binding](t.total)
-	t.peers = make(map[string]*simplelru.LRU[key, struct{}])
-	return t
 }
 
 // newLRU cannot fail: the only error of the library is a size that is not positive.
-func newLRU[V any](size int) *simplelru.LRU[key, V] {
-	lru, _ := simplelru.NewLRU[key, V](max(size, 1), nil)
+func newLRU[V any](size int) *simplelru.LRU[Digest, V] {
+	lru, _ := simplelru.NewLRU[Digest, V](size, nil)
 	return lru
 }
 
-// Claim binds a session to its first user; later uses must come from the same owner. An expired session counts as
-// never seen. The refusals are [denial.SessionForeign], [denial.SessionLimit], and [denial.HeaderInvalid] for an id
-// that is too long or has characters other than visible ASCII (MCP 2025-11-25, Transports, Session Management).
-func (t *Table) Claim(_ context.Context, server, id string, owner Owner, now time.Time) error {
-	if err := checkID(id); err != nil {
+// Claim binds an id to its first user; later uses must come from the same owner. An expired id counts as never seen.
+// The refusals are those of [Name.Check] and [Name.Foreign], and [denial.SessionLimit].
+func (t *Table) Claim(_ context.Context, name Name, owner Owner, now time.Time) error {
+	if err := name.Check(); err != nil {
 		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k := key{server, id}
-	found, err := t.use(k, owner, now)
-	if err != nil || found {
-		return err
+	key, by := name.Digest(), binding{owner.Digest(), owner.PeerDigest(), now}
+	if known, found := t.find(key, now); found {
+		if known.owner != by.owner {
+			return name.Foreign()
+		}
+		// Requests overlap, so an older time may come later; it must not shorten the life.
+		if now.After(known.used) {
+			known.used = now
+		}
+		t.put(key, known)
+		return nil
 	}
 	t.dropExpired(now)
-	if own := t.peers[owner.Peer]; own != nil && own.Len() >= t.perPeer {
+	if t.peers[by.peer] >= t.config.PerPeer {
+		own := t.owners[by.owner]
+		if own == nil {
+			return t.config.PeerFull()
+		}
 		oldest, _, _ := own.GetOldest()
 		t.remove(oldest)
 	}
-	if t.all.Len() >= t.total {
-		return denial.New(denial.SessionLimit, "%d sessions are open; no more are accepted", t.all.Len())
+	if t.all.Len() >= t.config.Total {
+		return t.config.Full()
 	}
-	// Cloned, so that a small id does not keep a whole request in memory.
-	k = key{strings.Clone(server), strings.Clone(id)}
-	owner = Owner{Peer: strings.Clone(owner.Peer), Subject: strings.Clone(owner.Subject)}
-	t.all.Add(k, binding{owner: owner, used: now})
-	if t.peers[owner.Peer] == nil {
-		t.peers[owner.Peer] = newLRU[struct{}](t.perPeer)
-	}
-	t.peers[owner.Peer].Add(k, struct{}{})
+	t.put(key, by)
+	t.peers[by.peer]++
 	return nil
 }
 
-// Check refuses a session that was never claimed or has expired as [denial.SessionUnknown], one of another owner as
-// [denial.SessionForeign], and a malformed id as [denial.HeaderInvalid]. It counts as a use.
-func (t *Table) Check(_ context.Context, server, id string, owner Owner, now time.Time) error {
-	if err := checkID(id); err != nil {
+// Check refuses an id that was never claimed or has expired as [Name.Unknown], one of another owner as [Name.Foreign],
+// and a malformed one as [Name.Check] does. It does not count as a use.
+func (t *Table) Check(_ context.Context, name Name, owner Owner, now time.Time) error {
+	if err := name.Check(); err != nil {
 		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.mustUse(key{server, id}, owner, now)
+	return t.mustOwn(name, owner, now)
 }
 
-// End is [Table.Check] for the owner's last use: the session is forgotten. If the backend does not end it after all,
-// its owner claims it again with the next request.
-func (t *Table) End(_ context.Context, server, id string, owner Owner, now time.Time) error {
-	if err := checkID(id); err != nil {
+// End is [Table.Check] for the owner's last use: the id is forgotten. If the backend does not end it after all, its
+// owner claims it again with the next request.
+func (t *Table) End(_ context.Context, name Name, owner Owner, now time.Time) error {
+	if err := name.Check(); err != nil {
 		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	k := key{server, id}
-	if err := t.mustUse(k, owner, now); err != nil {
+	if err := t.mustOwn(name, owner, now); err != nil {
 		return err
 	}
-	t.remove(k)
+	t.remove(name.Digest())
 	return nil
 }
 
-// Len returns how many sessions are remembered, expired ones included.
+// Len returns how many ids are remembered, expired ones included.
 func (t *Table) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.all.Len()
 }
 
-func (t *Table) mustUse(k key, owner Owner, now time.Time) error {
-	found, err := t.use(k, owner, now)
-	if err == nil && !found {
-		return denial.New(denial.SessionUnknown, "session %s is not known for server %q", shown(k.id), k.server)
-	}
-	return err
-}
-
-// use reports whether a live session is there, and marks it as used if it is the owner's.
-func (t *Table) use(k key, owner Owner, now time.Time) (found bool, err error) {
-	b, found := t.all.Peek(k)
-	if !found {
-		return false, nil
-	}
-	if t.expired(b, now) {
-		t.remove(k)
-		return false, nil
-	}
-	if b.owner != owner {
-		return true, denial.New(denial.SessionForeign, "session %s of server %q belongs to %s for %q, not to %s for %q",
-			shown(k.id), k.server, b.owner.Peer, b.owner.Subject, owner.Peer, owner.Subject)
-	}
-	// Requests overlap, so an older time may come later; it must not shorten the life.
-	if now.After(b.used) {
-		b.used = now
-	}
-	t.all.Add(k, b)
-	t.peers[owner.Peer].Get(k)
-	return true, nil
-}
-
-func (t *Table) expired(b binding, now time.Time) bool { return !now.Before(b.used.Add(t.ttl)) }
-
-func (t *Table) dropExpired(now time.Time) {
-	for k, b, ok := t.all.GetOldest(); ok && t.expired(b, now); k, b, ok = t.all.GetOldest() {
-		t.remove(k)
-	}
-}
-
-// remove forgets a session that is in the table.
-func (t *Table) remove(k key) {
-	b, _ := t.all.Peek(k)
-	t.all.Remove(k)
-	own := t.peers[b.owner.Peer]
-	own.Remove(k)
-	if own.Len() == 0 {
-		delete(t.peers, b.owner.Peer)
-	}
-}
-
-func checkID(id string) error {
-	if id == "" || len(id) > MaxID {
-		return denial.New(denial.HeaderInvalid, "the session id has %d bytes: 1 to %d are allowed", len(id), MaxID)
-	}
-	for i := range len(id) {
-		if id[i] < 0x21 || id[i] > 0x7e {
-			return denial.New(denial.HeaderInvalid, "the session id has a character other than visible ASCII")
-		}
+func (t *Table) mustOwn(name Name, owner Owner, now time.Time) error {
+	known, found := t.find(name.Digest(), now)
+	switch {
+	case !found:
+		return name.Unknown()
+	case known.owner != owner.Digest():
+		return name.Foreign()
 	}
 	return nil
 }
 
-// shown names a session in a detail without revealing the whole id, which is a bearer value.
-func shown(id string) string { return id[:min(len(id)/2, 8)] + "…" }
+// find returns what is known about an id, unless it has expired.
+func (t *Table) find(key Digest, now time.Time) (binding, bool) {
+	known, found := t.all.Peek(key)
+	if found && t.expired(known, now) {
+		t.remove(key)
+		return binding{}, false
+	}
+	return known, found
+}
+
+func (t *Table) expired(b binding, now time.Time) bool { return !now.Before(b.used.Add(t.config.TTL)) }
+
+func (t *Table) dropExpired(now time.Time) {
+	for key, b, ok := t.all.GetOldest(); ok && t.expired(b, now); key, b, ok = t.all.GetOldest() {
+		t.remove(key)
+	}
+}
+
+// put makes an id the last used one.
+func (t *Table) put(key Digest, b binding) {
+	t.all.Add(key, b)
+	if t.owners[b.owner] == nil {
+		t.owners[b.owner] = newLRU[struct{}](t.config.PerPeer)
+	}
+	t.owners[b.owner].Add(key, struct{}{})
+}
+
+// remove forgets an id that is in the table.
+func (t *Table) remove(key Digest) {
+	b, _ := t.all.Peek(key)
+	t.all.Remove(key)
+	own := t.owners[b.owner]
+	own.Remove(key)
+	if own.Len() == 0 {
+		delete(t.owners, b.owner)
+	}
+	t.peers[b.peer]--
+	if t.peers[b.peer] == 0 {
+		delete(t.peers, b.peer)
+	}
+}
