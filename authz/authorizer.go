@@ -12,14 +12,18 @@ import (
 	"countersign.dev/authz/peer"
 )
 
-// Config is what an [Authorizer] works with. All fields but Clock are required.
+// Config is what an [Authorizer] works with. All fields but Clock are required; Users and Roots where a
+// server takes access tokens.
 type Config struct {
 	Peers       *peer.Reader
 	Servers     *Servers
 	Policies    Policies
 	Tokens      Tokens
+	Users       Users
+	Roots       Roots
 	Revocations Revocations
 	Sessions    Sessions
+	Uses        Uses
 	Signer      Signer
 	Recorder    Recorder
 	// HopTTL is the longest life of a countersigned token.
@@ -38,12 +42,15 @@ func New(config Config) (*Authorizer, error) {
 	}
 	for name, missing := range map[string]bool{
 		"Peers": config.Peers == nil, "Servers": config.Servers == nil, "Policies": config.Policies == nil,
-		"Tokens": config.Tokens == nil, "Revocations": config.Revocations == nil, "Sessions": config.Sessions == nil,
+		"Tokens": config.Tokens == nil, "Revocations": config.Revocations == nil, "Sessions": config.Sessions == nil, "Uses": config.Uses == nil,
 		"Signer": config.Signer == nil, "Recorder": config.Recorder == nil, "HopTTL": config.HopTTL <= 0,
 	} {
 		if missing {
 			return nil, fmt.Errorf("authorizer: %s is not set", name)
 		}
+	}
+	if len(config.Servers.documents) > 0 && (config.Users == nil || config.Roots == nil) {
+		return nil, errors.New("authorizer: a server takes access tokens, and Users or Roots is not set")
 	}
 	return &Authorizer{config}, nil
 }
@@ -72,7 +79,7 @@ func (c *check) run(ctx context.Context) (err error) {
 	}()
 	for _, step := range []func(context.Context) error{
 		c.identifyPeer, c.findServer, c.readCall, c.verifyDelegation, c.checkRevocation,
-		c.checkSession, c.checkGrant, c.askPolicy, c.claimSession, c.countersign,
+		c.checkSession, c.checkGrant, c.askPolicy, c.claimSession, c.spendUse, c.countersign,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -86,17 +93,18 @@ func (c *check) run(ctx context.Context) (err error) {
 
 // decision is the answer to the check so far: allowed only when err is nil and a token was signed.
 func (c *check) decision(err error) Decision {
-	d := Decision{ID: c.id, Server: c.server, Call: c.call, NeededScope: c.neededScope}
+	d := Decision{ID: c.id, Server: c.server, Call: c.call}
 	switch {
 	case err != nil:
 		d.Reason = denial.ReasonOf(err)
+		d.NeededScope = c.neededScope(d.Reason)
 		if d.Reason == denial.PolicyForbidden {
 			d.Public = c.verdict.Public
 		}
 	case c.token == "":
 		d.Reason = denial.Internal
 	default:
-		d.Allowed, d.Token, d.Expires = true, c.token, c.signed.Expiry
+		d.Allowed, d.Token, d.Expires, d.Plain = true, c.token, c.signed.Expiry, c.plain
 	}
 	return d
 }

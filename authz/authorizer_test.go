@@ -14,6 +14,7 @@ import (
 	"countersign.dev/authz/denial"
 	"countersign.dev/authz/mcp"
 	"countersign.dev/authz/revoke"
+	"countersign.dev/authz/revoke/denyfile"
 )
 
 func TestAllowedCallIsCountersigned(t *testing.T) {
@@ -102,7 +103,7 @@ func TestCallWithoutDelegation(t *testing.T) {
 // TestRefusals breaks one thing at a time, in the order of the steps.
 func TestRefusals(t *testing.T) {
 	list := func(entry string) *revoke.List {
-		l, err := revoke.Parse("test", []byte("revocations:\n- "+entry))
+		l, err := denyfile.Parse("test", []byte("revocations:\n- "+entry))
 		if err != nil {
 			t.Fatal(err)
 		}

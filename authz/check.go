@@ -10,6 +10,7 @@ import (
 	"countersign.dev/authz/delegation"
 	"countersign.dev/authz/denial"
 	"countersign.dev/authz/mcp"
+	"countersign.dev/authz/oauth"
 	"countersign.dev/authz/peer"
 	"countersign.dev/authz/revoke"
 	"countersign.dev/authz/session"
@@ -26,17 +27,22 @@ type check struct {
 	id  string
 	now time.Time
 
-	peer        peer.Peer
-	server      *Server
-	policy      Policy
-	call        *mcp.Call
-	bound       delegation.Binding
-	parent      *delegation.Token // nil without a delegation
-	claims      *delegation.Claims
-	neededScope []string
-	verdict     Verdict
-	token       string
-	signed      delegation.Claims
+	peer      peer.Peer
+	server    *Server
+	policy    Policy
+	call      *mcp.Call
+	bound     delegation.Binding
+	presented credentialKind
+	user      *oauth.User       // nil unless an access token was presented
+	parent    *delegation.Token // nil without a delegation
+	claims    *delegation.Claims
+	adopted   []session.Name // what was this peer's before its user logged in
+	verdict   Verdict
+	named     []session.Name // what the request names that belongs to its first user
+	once      bool           // the delegation may be used once for this request
+	token     string
+	signed    delegation.Claims
+	plain     []PlainField
 }
 
 func (c *check) identifyPeer(ctx context.Context) (err error) {
@@ -72,11 +78,20 @@ func (c *check) readCall(context.Context) (err error) {
 }
 
 func (c *check) verifyDelegation(ctx context.Context) error {
-	compact, present, err := c.req.MCP.Header.One(tokenHeader)
-	if err != nil || !present {
+	var compact string
+	var err error
+	if c.presented, compact, err = c.credential(); err != nil {
 		return err
 	}
-	if c.parent, err = c.Tokens.Verify(ctx, compact, c.peer, c.now); err != nil {
+	switch c.presented {
+	case txnToken:
+		c.parent, err = c.Tokens.Verify(ctx, compact, c.peer, c.now)
+	case accessToken:
+		err = c.begin(ctx, compact)
+	case noCredential:
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	claims := c.parent.Claims()
@@ -88,7 +103,13 @@ func (c *check) checkRevocation(ctx context.Context) error {
 	if c.parent == nil {
 		return nil
 	}
-	return c.refuseRevoked(ctx, c.parent.Marks())
+	marks := c.parent.Marks()
+	if c.user != nil {
+		marks.KeyIDs = append(marks.KeyIDs, c.user.KeyID)
+		// The root was made now, but the delegation is as old as the token that it was made from.
+		marks.Issued = append(marks.Issued, revoke.Issued{Issuer: c.user.Issuer, At: c.user.IssuedAt})
+	}
+	return c.refuseRevoked(ctx, marks)
 }
 
 func (c *check) refuseRevoked(ctx context.Context, marks revoke.Marks) error {
@@ -97,43 +118,9 @@ func (c *check) refuseRevoked(ctx context.Context, marks revoke.Marks) error {
 	case err != nil:
 		return denial.New(denial.RevocationUnknown, "asking for revocations: %w", err)
 	case revoked:
-		return denial.New(denial.Revoked, "%s %s is revoked: %s", entry.Kind, entry.Value, entry.Reason)
+		return denial.New(denial.Revoked, "%s is revoked: %s", entry, entry.Reason)
 	}
 	return nil
-}
-
-// checkSession refuses a session of somebody else before policy is asked. A session that nobody claimed yet passes,
-// unless the message only makes sense inside one: a response answers what a server asked its owner.
-func (c *check) checkSession(ctx context.Context) error {
-	isResponse := func(call *mcp.Call) bool { return call.Kind == mcp.KindResponse }
-	mustExist := slices.ContainsFunc(calls(c.call), isResponse)
-	if c.call.SessionID == "" {
-		if mustExist {
-			return denial.New(denial.SessionUnknown, "a response without %s belongs to no session", "Mcp-Session-Id")
-		}
-		return nil
-	}
-	err := c.Sessions.Check(ctx, c.server.Name, c.call.SessionID, c.owner(), c.now)
-	if err != nil && !mustExist && denial.ReasonOf(err) == denial.SessionUnknown {
-		return nil
-	}
-	return err
-}
-
-// claimSession binds the session to its first user once that user's request is allowed.
-func (c *check) claimSession(ctx context.Context) error {
-	switch {
-	case c.call.SessionID == "":
-		return nil
-	case c.call.Kind == mcp.KindEnd:
-		err := c.Sessions.End(ctx, c.server.Name, c.call.SessionID, c.owner(), c.now)
-		if denial.ReasonOf(err) == denial.SessionUnknown && err != nil {
-			return nil // the backend knows whether there is one
-		}
-		return err
-	default:
-		return c.Sessions.Claim(ctx, c.server.Name, c.call.SessionID, c.owner(), c.now)
-	}
 }
 
 func (c *check) owner() session.Owner {
@@ -156,14 +143,7 @@ func (c *check) checkGrant(context.Context) error {
 			if target.Kind != mcp.TargetTool || call.Method != "tools/call" {
 				continue
 			}
-			err := c.parent.Covers(c.server.Name, target.Name, call.Arguments)
-			if err == nil {
-				continue
-			}
-			if denial.ReasonOf(err) == denial.ScopeNotGranted {
-				c.neededScope = append(c.neededScope, "mcp:"+c.server.Name+":"+target.Name)
-			}
-			refused = errors.Join(refused, err)
+			refused = errors.Join(refused, c.parent.Covers(c.server.Name, target.Name, call.Arguments))
 		}
 	}
 	return refused
@@ -181,10 +161,13 @@ func (c *check) askPolicy(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return denial.New(denial.Cancelled, "before asking policy: %w", err)
 			}
-			c.verdict = c.policy.Authorize(ctx, c.query(call, target))
+			v := c.policy.Authorize(ctx, c.query(call, target))
+			v.Skipped, v.Candidates = slices.Concat(c.verdict.Skipped, v.Skipped), c.verdict.Candidates+v.Candidates
+			c.verdict = v
 			if err := refusal(c.verdict); err != nil {
-				return err
+				return c.orLogin(err)
 			}
+			c.once = c.once || c.isOnce(call, c.verdict)
 		}
 	}
 	return nil
@@ -211,7 +194,7 @@ func (c *check) query(call *mcp.Call, target mcp.Target) Query {
 		HTTP: HTTPFacts{ID: c.req.ID, Host: c.req.Host, Path: c.req.Path, SourceIP: c.req.SourceIP},
 	}
 	if c.parent != nil {
-		q.RootIssuer = c.parent.RootIssuer()
+		q.RootIssuer, q.SubjectPrefix = c.parent.RootIssuer(), c.parent.SubjectPrefix()
 	}
 	return q
 }
@@ -238,7 +221,7 @@ func (c *check) countersign(ctx context.Context) error {
 		}
 		return denial.New(denial.SigningFailed, "countersigning: %w", err)
 	}
-	return nil
+	return c.describePlainly()
 }
 
 // binding ties the token to this request and no other.

@@ -26,7 +26,10 @@ type Decision struct {
 	Token string
 	// Expires is when Token expires.
 	Expires time.Time
-	// NeededScope are the scopes that would cover the call, for a step-up challenge.
+	// Plain are header fields for a backend that does not read the token; only when Allowed, and the server is so
+	// configured.
+	Plain []PlainField
+	// NeededScope are all the scopes that the call needs, for a challenge to step up or log in, as the caller names them.
 	NeededScope []string
 	// Record is what was recorded.
 	Record audit.Record

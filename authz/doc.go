@@ -8,11 +8,13 @@
 //  1. peer: the SPIFFE ID of the mTLS peer ([peer]), which must not be revoked
 //  2. server: which MCP backend the request is for ([Servers])
 //  3. MCP: the request, read strictly ([mcp])
-//  4. delegation: the Txn-Token, if there is one, presented by this peer ([delegation])
+//  4. delegation: the Txn-Token, if there is one, presented by this peer ([delegation]); or what an access token of a
+//     configured identity provider ([oauth]) begins, where the server takes one in its place
 //  5. revocation: everything the token names ([revoke])
-//  6. session: a legacy session belongs to its owner ([session])
+//  6. session: a legacy session, a task or a handle belongs to its owner ([session])
 //  7. granted scope: the delegation covers the tool and its arguments
 //  8. policy: permits the call, for every target
-//  9. countersign: a token for the backend, bound to this request
-//  10. record: one audit record ([audit])
+//  9. single use: where it was asked for, the delegation was not used for the same request before ([replay])
+//  10. countersign: a token for the backend, bound to this request
+//  11. record: one audit record ([audit])
 package authz

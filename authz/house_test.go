@@ -18,6 +18,7 @@ import (
 	"countersign.dev/authz/header"
 	"countersign.dev/authz/mcp"
 	"countersign.dev/authz/peer"
+	"countersign.dev/authz/replay"
 	"countersign.dev/authz/revoke"
 	"countersign.dev/authz/session"
 	"countersign.dev/authz/trust"
@@ -42,7 +43,12 @@ type house struct {
 	revoked    *denyList
 	recorder   *recorder
 	signer     authz.Signer
+	sessions   authz.Sessions
+	uses       authz.Uses
 	servers    []authz.Server
+	providers  providers
+	users      authz.Users
+	roots      authz.Roots
 	authorizer *authz.Authorizer
 }
 
@@ -61,6 +67,8 @@ func newHouse(t testing.TB, change ...func(*house)) *house {
 		ownIssuer: {trust.Issuer{ID: ownIssuer, Role: trust.Hop, Algorithms: algorithms, MaxTTL: 5 * time.Minute,
 			ActorTrustDomains: td, MaxDepth: 4}, own.Public()},
 	}
+	h.sessions = session.NewTable(session.Config{TTL: time.Hour, PerPeer: 10, Total: 100})
+	h.uses = replay.NewGuard(replay.Config{}, noon.Add(-time.Hour))
 	h.signer = delegation.NewSigner(ownIssuer, "acme.example", current{own})
 	h.servers = []authz.Server{
 		{Name: "crm", Backend: crmID, MaxBody: 1 << 20, RecordArguments: true},
@@ -85,9 +93,10 @@ func newHouse(t testing.TB, change ...func(*house)) *house {
 		t.Fatal(err)
 	}
 	h.authorizer, err = authz.New(authz.Config{
+		Users: h.users, Roots: h.roots,
 		Peers: peers, Servers: servers, Policies: h.policy, Tokens: verifier, Revocations: h.revoked,
-		Sessions: session.NewTable(session.Config{TTL: time.Hour, PerPeer: 10, Total: 100}),
-		Signer:   h.signer, Recorder: h.recorder, HopTTL: time.Minute, Clock: func() time.Time { return h.now },
+		Sessions: h.sessions, Uses: h.uses,
+		Signer: h.signer, Recorder: h.recorder, HopTTL: time.Minute, Clock: func() time.Time { return h.now },
 	})
 	if err != nil {
 		t.Fatal(err)

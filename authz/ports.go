@@ -10,7 +10,9 @@ import (
 	"countersign.dev/authz/audit"
 	"countersign.dev/authz/delegation"
 	"countersign.dev/authz/mcp"
+	"countersign.dev/authz/oauth"
 	"countersign.dev/authz/peer"
+	"countersign.dev/authz/replay"
 	"countersign.dev/authz/revoke"
 	"countersign.dev/authz/session"
 )
@@ -45,7 +47,10 @@ type Query struct {
 	Delegation *delegation.Claims // nil when the request carries none
 	// RootIssuer is the issuer that vouches for the delegation's subject, the same on every hop.
 	RootIssuer string
-	HTTP       HTTPFacts
+	// SubjectPrefix is what the configuration puts in front of the subjects of RootIssuer, so that no two issuers have the
+	// same; often empty.
+	SubjectPrefix string
+	HTTP          HTTPFacts
 }
 
 // HTTPFacts are the properties of the HTTP request that policy may read.
@@ -62,7 +67,11 @@ type Verdict struct {
 	Forbidden bool     // a forbid applied; otherwise a denial means that no permit did
 	PolicyIDs []string // the deciding policies, sorted
 	Errors    []string // policies that could not be evaluated, sorted; any of them denies
+	Skipped   []string // permits that could not be evaluated and did not count, sorted; where so configured
 	Public    string   // what a deciding forbid lets the caller know (@reason)
+	SingleUse bool     // a permit that decided lets a delegation be used only once for the same request (@single_use)
+	// Candidates is how many policies covered the question by their scope: what deciding it took.
+	Candidates int
 }
 
 // Tokens verifies what the caller presents.
@@ -70,16 +79,32 @@ type Tokens interface {
 	Verify(ctx context.Context, compact string, presenter peer.Peer, now time.Time) (*delegation.Token, error)
 }
 
+// Users verifies the access tokens of identity providers. The audience is the one that the token must be for.
+type Users interface {
+	AccessToken(ctx context.Context, compact, audience string, now time.Time) (*oauth.User, error)
+}
+
+// Roots begins delegations in our own name. The root that it signs must be one that [Tokens] verifies, here and at the
+// next hop.
+type Roots interface {
+	Begin(claims delegation.Claims, now time.Time) (compact string, err error)
+}
+
 // Revocations knows what was taken back. An error means that it cannot tell, and denies.
 type Revocations interface {
 	Revoked(ctx context.Context, marks revoke.Marks, now time.Time) (revoke.Entry, bool, error)
 }
 
-// Sessions binds legacy MCP sessions (protocol versions up to 2025-11-25) to their owner.
+// Sessions binds legacy MCP sessions (protocol versions up to 2025-11-25), tasks and handles to their owner.
 type Sessions interface {
-	Claim(ctx context.Context, server, id string, owner session.Owner, now time.Time) error
-	Check(ctx context.Context, server, id string, owner session.Owner, now time.Time) error
-	End(ctx context.Context, server, id string, owner session.Owner, now time.Time) error
+	Claim(ctx context.Context, name session.Name, owner session.Owner, now time.Time) error
+	Check(ctx context.Context, name session.Name, owner session.Owner, now time.Time) error
+	End(ctx context.Context, name session.Name, owner session.Owner, now time.Time) error
+}
+
+// Uses remembers which delegations were used for which requests, of those that may be used once.
+type Uses interface {
+	Spend(ctx context.Context, use replay.Use, now time.Time) error
 }
 
 // Signer countersigns: it makes the token for the backend from the parent, or a context token when parent is nil.

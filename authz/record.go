@@ -14,6 +14,7 @@ func (c *check) record(refused error) audit.Record {
 	r := audit.Record{
 		Time: c.now, DecisionID: c.id, RequestID: c.req.ID, Decision: "allow", Duration: c.Clock().Sub(c.now),
 		PolicyIDs: c.verdict.PolicyIDs, PolicyErrors: c.verdict.Errors,
+		PolicySkipped: c.verdict.Skipped, PolicyCandidates: c.verdict.Candidates,
 	}
 	if refused != nil || c.token == "" {
 		r.Decision, r.Reason = "deny", string(denial.Internal)
@@ -35,6 +36,10 @@ func (c *check) record(refused error) audit.Record {
 		r.Subject, r.Actors = c.claims.Subject, c.claims.Actor.Chain()
 		r.Task, r.Purpose = c.claims.Task.Task, c.claims.Task.Purpose
 		r.Txn, r.JTI, r.ParentHash = c.claims.Txn, c.claims.ID, c.parent.Hash()
+	}
+	if c.user != nil { // what was presented is the access token, also where no delegation came of it
+		r.JTI, r.ParentHash = c.user.ID, c.user.Hash
+		r.IdentityProvider, r.Client = c.user.Issuer, c.user.ClientID
 	}
 	if refused == nil && c.token != "" {
 		r.TokenJTI, r.Expires = c.signed.ID, c.signed.Expiry

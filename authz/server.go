@@ -23,9 +23,18 @@ type Server struct {
 	MaxBody int
 	// StripAuthorization removes the Authorization header before the backend.
 	StripAuthorization bool
-	// ResourceMetadata is the URL of the RFC 9728 document that challenges point to; empty for none. Only with it is a
-	// missing scope answered with a step-up challenge.
+	// Bearer has OAuth access tokens stand in for a missing delegation; nil for none.
+	Bearer *Bearer
+	// PlainHeaders tells the backend subject, actor, task and expiry in header fields x-countersign-*, for backends that
+	// verify no token.
+	PlainHeaders bool
+	// ResourceMetadata is the URL of the RFC 9728 document that challenges point to; empty for none. Only with it, or with
+	// Bearer, which has a document of its own, is a missing scope answered with a step-up challenge.
 	ResourceMetadata string
+	// SingleUse has the tools, in lower case, for which a delegation may be used only once for the same request.
+	SingleUse map[string]bool
+	// Handles says which argument of a tool, by its name in lower case, names state that belongs to its first user.
+	Handles map[string]string
 	// RecordArguments puts the values of arguments into the audit record.
 	RecordArguments bool
 	// Hosts and Paths are where the server is, compared whole; none means anywhere. They also tell the server from the

@@ -20,6 +20,7 @@ type Servers struct {
 	byName    map[string]*Server
 	byBackend map[spiffeid.ID]*Server
 	byMatch   map[match]*Server
+	documents map[string]published // by server; those with Bearer
 }
 
 // match is one host and path; either may be empty for any.
@@ -31,6 +32,7 @@ func NewServers(servers []Server) (*Servers, error) {
 		byName:    make(map[string]*Server, len(servers)),
 		byBackend: make(map[spiffeid.ID]*Server),
 		byMatch:   make(map[match]*Server),
+		documents: make(map[string]published),
 	}
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("no MCP servers are configured: name at least one")
@@ -69,6 +71,9 @@ func (s *Servers) add(server *Server) error {
 		if err != nil || u.Scheme != "https" || u.Host == "" || strings.ContainsAny(server.ResourceMetadata, "\"\\ ") {
 			return fmt.Errorf("server %q: resource_metadata %q: want an https URL", server.Name, server.ResourceMetadata)
 		}
+	}
+	if err := s.publish(server); err != nil {
+		return fmt.Errorf("server %q: bearer: %w", server.Name, err)
 	}
 	s.byName[server.Name] = server
 	for _, m := range matches(server) {

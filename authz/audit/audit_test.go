@@ -31,6 +31,7 @@ var (
 		TokenJTI: "token-3", Expires: asked.Add(time.Minute), Server: "ledger", Method: "tools/call", Tool: "transfer",
 		Targets: []string{"transfer"}, RequestHash: "cmVxdWVzdA", ArgumentsHash: "YXJndW1lbnRz",
 		Arguments: jsontext.Value("{ \"amount\": 250,\n \"to\": \"<b>\" }"), PolicyIDs: []string{"ledger.transfer"},
+		PolicySkipped: []string{"ledger.old"}, PolicyCandidates: 3,
 		Revision: "r7", Duration: 412*time.Microsecond + 700,
 	}
 	denied = audit.Record{

@@ -38,9 +38,12 @@ type Record struct {
 	Txn string
 	// JTI is the id of the token presented ("jti").
 	JTI string
-	// ParentHash identifies the token presented by the hash that the token for the backend carries as par_hash
-	// ("parent_hash").
+	// ParentHash identifies the token presented by the hash that the token for the backend carries as par_hash, or, for
+	// an access token, as rctx.at_s256 ("parent_hash").
 	ParentHash string
+	// IdentityProvider and Client are the issuer of the access token presented, and the OAuth client that it was issued
+	// to; empty if the token was none ("identity_provider", "client_id").
+	IdentityProvider, Client string
 	// TokenJTI is the id of the token signed for the backend ("token_jti").
 	TokenJTI string
 	// Expires is when that token expires ("exp", seconds since 1970, as in RFC 7519).
@@ -63,6 +66,11 @@ type Record struct {
 	PolicyIDs []string
 	// PolicyErrors are the policies that could not be evaluated ("policy_errors").
 	PolicyErrors []string
+	// PolicySkipped are the permits that could not be evaluated and did not count, where so configured
+	// ("policy_skipped").
+	PolicySkipped []string
+	// PolicyCandidates is how many policies covered the request by their scope ("policy_candidates").
+	PolicyCandidates int
 	// Revision is the policy revision that decided ("revision").
 	Revision string
 	// Duration is how long deciding took ("duration_us", microseconds).
@@ -85,6 +93,8 @@ type line struct {
 	Txn           string         `json:"txn,omitempty"`
 	JTI           string         `json:"jti,omitempty"`
 	ParentHash    string         `json:"parent_hash,omitempty"`
+	Provider      string         `json:"identity_provider,omitempty"`
+	Client        string         `json:"client_id,omitempty"`
 	TokenJTI      string         `json:"token_jti,omitempty"`
 	Expires       int64          `json:"exp,omitzero"`
 	Server        string         `json:"server,omitempty"`
@@ -96,6 +106,8 @@ type line struct {
 	Arguments     jsontext.Value `json:"arguments,omitzero"`
 	PolicyIDs     []string       `json:"policy_ids,omitempty"`
 	PolicyErrors  []string       `json:"policy_errors,omitempty"`
+	Skipped       []string       `json:"policy_skipped,omitempty"`
+	Candidates    int            `json:"policy_candidates,omitzero"`
 	Revision      string         `json:"revision,omitempty"`
 	Duration      int64          `json:"duration_us"`
 }
@@ -105,9 +117,11 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	l := line{
 		Time: r.Time.UTC(), Decision: r.Decision, Reason: r.Reason, Detail: r.Detail, DecisionID: r.DecisionID,
 		RequestID: r.RequestID, Peer: r.Peer, Subject: r.Subject, Actors: r.Actors, Task: r.Task, Purpose: r.Purpose,
-		Txn: r.Txn, JTI: r.JTI, ParentHash: r.ParentHash, TokenJTI: r.TokenJTI, Server: r.Server, Method: r.Method,
+		Txn: r.Txn, JTI: r.JTI, ParentHash: r.ParentHash,
+		Provider: r.IdentityProvider, Client: r.Client, TokenJTI: r.TokenJTI, Server: r.Server, Method: r.Method,
 		Tool: r.Tool, Targets: r.Targets, RequestHash: r.RequestHash, ArgumentsHash: r.ArgumentsHash,
 		Arguments: r.Arguments, PolicyIDs: r.PolicyIDs, PolicyErrors: r.PolicyErrors, Revision: r.Revision,
+		Skipped: r.PolicySkipped, Candidates: r.PolicyCandidates,
 		Duration: r.Duration.Microseconds(),
 	}
 	if !r.Expires.IsZero() {

@@ -17,7 +17,7 @@ const (
 	ClassScope
 	// ClassPolicy means that the call is well-formed and understood, and may not happen.
 	ClassPolicy
-	// ClassSession means that the session is not the caller's.
+	// ClassSession means that the session, task or handle is not the caller's.
 	ClassSession
 )
 
@@ -52,7 +52,23 @@ var classes = map[Reason]Class{
 	Revoked: ClassCredential, ScopeNotGranted: ClassScope, CeilingExceeded: ClassPolicy,
 	RevocationUnknown: ClassInternal,
 
+	TokenMissing: ClassCredential, TokenUnbound: ClassCredential, TokenServer: ClassCredential,
+	TokenMethod: ClassCredential, TokenTool: ClassCredential, TokenRequestHash: ClassCredential,
+
+	CredentialMissing: ClassCredential, CredentialsAmbiguous: ClassMalformed, AuthorizationScheme: ClassCredential,
+	TokenInQuery: ClassMalformed, PlainHeader: ClassPolicy,
+
+	UserTokenClient: ClassCredential, UserTokenActor: ClassCredential,
+
+	ExchangeMalformed: ClassMalformed, ExchangeDuplicate: ClassMalformed, ExchangeClient: ClassMalformed,
+	ExchangeGrantType: ClassMalformed, ExchangeActorToken: ClassMalformed, ExchangeTokenType: ClassMalformed,
+	ExchangeTarget: ClassMalformed, ExchangeScope: ClassMalformed, ExchangeDetails: ClassMalformed,
+
 	SessionForeign: ClassSession, SessionUnknown: ClassSession, SessionLimit: ClassSession,
+	TaskForeign: ClassSession, HandleForeign: ClassSession, SessionUnavailable: ClassInternal,
+
+	DelegationRequired: ClassPolicy, Replayed: ClassPolicy, ReplayUncertain: ClassPolicy,
+	ReplayLimit: ClassInternal, ReplayUnavailable: ClassInternal,
 
 	PolicyForbidden: ClassPolicy, PolicyNoPermit: ClassPolicy, PolicyError: ClassPolicy,
 	PolicyUnavailable: ClassInternal,

@@ -92,11 +92,47 @@ const (
 	CeilingExceeded    Reason = "ceiling_exceeded" // an argument is outside what the delegation grants
 )
 
-// Sessions.
+// What stands in for the token: an access token of an identity provider (RFC 6750, RFC 9068). What is wrong with the
+// token itself has the names above.
 const (
-	SessionForeign Reason = "session_foreign" // the session belongs to somebody else
-	SessionUnknown Reason = "session_unknown" // no such session
-	SessionLimit   Reason = "session_limit"   // the table is full
+	CredentialMissing    Reason = "credential_missing"    // not without a delegation, and the server takes access tokens
+	CredentialsAmbiguous Reason = "credentials_ambiguous" // Txn-Token and Authorization, and nothing says which one counts
+	AuthorizationScheme  Reason = "authorization_scheme"  // Authorization of another scheme than Bearer
+	TokenInQuery         Reason = "token_in_query"        // an access token in the URL (RFC 6750, section 2.3)
+)
+
+// What goes to the backend.
+const (
+	PlainHeader Reason = "plain_header_unfit" // a value that a plain header can not carry
+)
+
+// The token at the backend: what a countersigned token says about the request that it came with.
+const (
+	TokenMissing     Reason = "token_missing"         // there is none
+	TokenUnbound     Reason = "token_unbound"         // bound to no request: not a countersigned one
+	TokenServer      Reason = "server_mismatch"       // countersigned for another server
+	TokenMethod      Reason = "method_mismatch"       // countersigned for another method
+	TokenTool        Reason = "tool_mismatch"         // countersigned for another tool
+	TokenRequestHash Reason = "request_hash_mismatch" // countersigned for another body
+)
+
+// Sessions, and what else callers name by an id that belongs to its first user.
+const (
+	SessionForeign     Reason = "session_foreign"     // the session belongs to somebody else
+	SessionUnknown     Reason = "session_unknown"     // no such session
+	SessionLimit       Reason = "session_limit"       // the table is full
+	SessionUnavailable Reason = "session_unavailable" // the store of owners cannot be asked
+	TaskForeign        Reason = "task_foreign"        // the task belongs to somebody else
+	HandleForeign      Reason = "handle_foreign"      // what an argument names belongs to somebody else
+)
+
+// Single use.
+const (
+	DelegationRequired Reason = "delegation_required" // a tool of single use was called without a delegation to use up
+	Replayed           Reason = "replayed"            // the delegation was used for the same request before
+	ReplayUncertain    Reason = "replay_uncertain"    // it may have been: a new delegation is needed
+	ReplayLimit        Reason = "replay_limit"        // no more uses can be remembered
+	ReplayUnavailable  Reason = "replay_unavailable"  // the store of uses cannot be asked
 )
 
 // Policy.
@@ -105,6 +141,25 @@ const (
 	PolicyNoPermit    Reason = "policy_no_permit"   // no permit applied
 	PolicyError       Reason = "policy_error"       // a policy could not be evaluated
 	PolicyUnavailable Reason = "policy_unavailable" // no valid policies were ever loaded
+)
+
+// The token of an identity provider, besides the reasons of delegation tokens that it shares.
+const (
+	UserTokenClient Reason = "user_token_client" // issued to a client that is not on the provider's list
+	UserTokenActor  Reason = "user_token_actor"  // names an actor already, or may_act names another one
+)
+
+// The request to the token endpoint (RFC 8693, section 2.1).
+const (
+	ExchangeMalformed  Reason = "exchange_malformed"   // not the form that it has to be, or a parameter is missing or invalid
+	ExchangeDuplicate  Reason = "exchange_duplicate"   // a parameter comes twice (RFC 6749, section 3.2)
+	ExchangeClient     Reason = "exchange_client"      // another client authentication than mTLS, or another client_id than the peer
+	ExchangeGrantType  Reason = "exchange_grant_type"  // not token exchange
+	ExchangeActorToken Reason = "exchange_actor_token" // the actor is the peer: a token for another one would splice chains
+	ExchangeTokenType  Reason = "exchange_token_type"  // a token type that is not taken or not given
+	ExchangeTarget     Reason = "exchange_target"      // a token for somebody else than our trust domain
+	ExchangeScope      Reason = "exchange_scope"       // scope is missing or not made of mcp:<server>:<tool>
+	ExchangeDetails    Reason = "exchange_details"     // request_details or authorization_details are invalid
 )
 
 // Our own failures. They deny like everything else, but the caller may try again.
