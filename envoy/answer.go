@@ -61,14 +61,24 @@ func allow(req *authz.Request, d authz.Decision) (*authv3.OkHttpResponse, error)
 	case !isToken(d.Token):
 		return nil, denial.New(denial.Internal, "an allowed decision without a token that fits into a header")
 	}
-	remove, err := removals(req.MCP.Header, d.Server)
+	headers, set := []*corev3.HeaderValueOption{setHeader(tokenHeader, d.Token)}, []string{tokenHeader}
+	for _, f := range d.Plain {
+		if !isReservedField(f, d.Server) {
+			return nil, denial.New(denial.Internal, "%.64q is not a plain header that fits", f.Name)
+		}
+		headers, set = append(headers, setHeader(f.Name, f.Value)), append(set, f.Name)
+	}
+	remove, err := removals(req.MCP.Header, d.Server, set)
 	if err != nil {
 		return nil, err
 	}
-	return &authv3.OkHttpResponse{
-		Headers:         []*corev3.HeaderValueOption{setHeader(tokenHeader, d.Token)},
-		HeadersToRemove: remove,
-	}, nil
+	return &authv3.OkHttpResponse{Headers: headers, HeadersToRemove: remove}, nil
+}
+
+// isReservedField reports whether a plain header can be set: its name is one that a caller can not have written, and its
+// value fits.
+func isReservedField(f authz.PlainField, server *authz.Server) bool {
+	return strings.HasPrefix(f.Name, reservedPrefix) && isFieldName(f.Name) && reserved(f.Name, server) && isVisible(f.Value)
 }
 
 // denialHeaders are the headers of a denial, in a fixed order.

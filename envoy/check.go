@@ -21,6 +21,8 @@ type Server struct {
 
 	// Decider decides. Without one every request is refused.
 	Decider Decider
+	// Resources answers requests for the metadata of protected resources. It may be nil.
+	Resources Resources
 	// Panicked is told what was recovered when a check panicked. It may be nil. It is called on the goroutine that
 	// panicked, so that runtime/debug.Stack shows where.
 	Panicked func(recovered any)
@@ -35,6 +37,9 @@ func (s *Server) Check(ctx context.Context, in *authv3.CheckRequest) (out *authv
 			s.report(p)
 		}
 	}()
+	if document, ok := s.resource(in); ok {
+		return document, nil
+	}
 	req := newRequest(in)
 	decision := s.Decider.Decide(ctx, req)
 	if ctx.Err() != nil && decision.Allowed {

@@ -35,7 +35,9 @@ var reasons = []denial.Reason{
 	denial.TokenAudience, denial.TokenDepth, denial.TokenChain, denial.TokenLoop, denial.TokenActorDomain,
 	denial.TokenHolder, denial.TokenKeyBinding, denial.TokenRootMissing, denial.TokenNotNarrower, denial.TokenAltered,
 	denial.TokenParentHash, denial.Revoked, denial.RevocationUnknown, denial.ScopeNotGranted, denial.CeilingExceeded,
-	denial.SessionForeign, denial.SessionUnknown, denial.SessionLimit,
+	denial.CredentialMissing, denial.CredentialsAmbiguous, denial.AuthorizationScheme, denial.TokenInQuery, denial.PlainHeader,
+	denial.SessionForeign, denial.SessionUnknown, denial.SessionLimit, denial.SessionUnavailable, denial.TaskForeign, denial.HandleForeign,
+	denial.DelegationRequired, denial.Replayed, denial.ReplayUncertain, denial.ReplayLimit, denial.ReplayUnavailable,
 	denial.PolicyForbidden, denial.PolicyNoPermit, denial.PolicyError, denial.PolicyUnavailable,
 	denial.SigningFailed, denial.AuditFailed, denial.Cancelled, denial.Panicked, denial.Internal,
 }
@@ -226,6 +228,7 @@ func TestDenials(t *testing.T) {
 	const metadata = "https://crm.acme.example/.well-known/oauth-protected-resource/mcp"
 	style := func(s authz.DenialStyle) *authz.Server { return &authz.Server{Name: "crm", Denials: s} }
 	stepUp := &authz.Server{Name: "crm", ResourceMetadata: metadata}
+	baskets := &authz.Server{Name: "crm", Handles: map[string]string{"refund_case": "basket_id"}}
 	named := toolCall("refund_case", true)
 	named.ID = mcp.StringID("a\"7\u00e9")
 	truncated := &mcp.Call{ID: mcp.IntID(7), Method: "tools/call", Version: "2026-07-28", Modern: true}
@@ -289,6 +292,16 @@ func TestDenials(t *testing.T) {
 		{"session of somebody else", "POST", authz.Decision{Reason: denial.SessionForeign, Call: toolCall("refund_case", false), Server: stepUp}},
 		{"no such session", "POST", authz.Decision{Reason: denial.SessionUnknown, Call: toolCall("refund_case", false), Server: stepUp}},
 		{"no room for sessions", "POST", authz.Decision{Reason: denial.SessionLimit, Call: toolCall("refund_case", false), Server: stepUp}},
+		{"the store of sessions is away", "POST", authz.Decision{Reason: denial.SessionUnavailable, Call: toolCall("refund_case", false), Server: stepUp}},
+		{"task of somebody else", "POST", authz.Decision{Reason: denial.TaskForeign, Call: request("tasks/get", mcp.TargetTask, "t-1", true), Server: stepUp}},
+		{"task of somebody else, in a session", "POST", authz.Decision{Reason: denial.TaskForeign, Call: request("tasks/result", mcp.TargetTask, "t-1", false), Server: style(authz.DenyHTTP)}},
+		{"handle of somebody else", "POST", authz.Decision{Reason: denial.HandleForeign, Call: toolCall("Refund_case", true), Server: baskets}},
+		{"handle of somebody else, in a session", "POST", authz.Decision{Reason: denial.HandleForeign, Call: toolCall("refund_case", false), Server: baskets}},
+		{"handle of somebody else, in a batch", "POST", authz.Decision{Reason: denial.HandleForeign, Call: batch(toolCall("refund_case", false), toolCall("read_case", false)), Server: baskets}},
+		{"replayed", "POST", authz.Decision{Reason: denial.Replayed, Call: toolCall("refund_case", false), Server: stepUp}},
+		{"perhaps replayed", "POST", authz.Decision{Reason: denial.ReplayUncertain, Call: toolCall("refund_case", true), Server: stepUp}},
+		{"nothing to use up", "POST", authz.Decision{Reason: denial.DelegationRequired, Call: toolCall("refund_case", false), Server: style(authz.DenyToolError)}},
+		{"no room for uses", "POST", authz.Decision{Reason: denial.ReplayLimit, Call: toolCall("refund_case", false), Server: stepUp}},
 		{"our own failure", "POST", authz.Decision{Reason: denial.SigningFailed, Call: toolCall("refund_case", false), Server: stepUp}},
 		{"our own failure, stream", "GET", authz.Decision{Reason: denial.PolicyUnavailable}},
 	} {

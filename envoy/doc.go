@@ -4,6 +4,7 @@
 // One check goes through the files in this order:
 //
 //   - check.go receives a CheckRequest and returns a CheckResponse, whatever happens in between
+//   - resource.go answers requests for the metadata of protected resources, which nobody decides about
 //   - request.go turns the CheckRequest into an [authz.Request], once
 //   - the [Decider] decides
 //   - answer.go builds the CheckResponse, and is the only place that does: to Envoy an empty one is an allow

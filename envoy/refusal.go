@@ -55,18 +55,31 @@ func (r refusal) reply() reply {
 	case denial.ClassMalformed:
 		return r.malformed()
 	case denial.ClassCredential:
+		if r.reason == denial.CredentialMissing || r.reason == denial.AuthorizationScheme {
+			// Without a token there is no error to tell (RFC 6750, section 3.1).
+			return r.challenged(typev3.StatusCode_Unauthorized, "", r.failure(codeUnauthorized, "Authorization required"))
+		}
 		return r.challenged(typev3.StatusCode_Unauthorized, "invalid_token", r.failure(codeUnauthorized, "Invalid delegation token"))
 	case denial.ClassScope:
-		if r.server.ResourceMetadata != "" {
+		if r.server.MetadataURL() != "" {
 			return r.challenged(typev3.StatusCode_Forbidden, "insufficient_scope", r.failure(codeForbidden, "Insufficient scope"))
 		}
 		return r.refused()
 	case denial.ClassPolicy:
 		return r.refused()
 	case denial.ClassSession:
-		if r.reason == denial.SessionLimit {
+		switch r.reason {
+		case denial.SessionLimit:
 			// 404 would have the client open a new session, and the next, while there is room for none.
 			return r.unavailable()
+		case denial.TaskForeign, denial.HandleForeign:
+			switch {
+			case r.call.Modern:
+				return r.explained(typev3.StatusCode_NotFound, r.notFound)
+			case r.call.Kind == mcp.KindRequest || r.call.Kind == mcp.KindBatch:
+				// In a session 404 means that the session is gone, and nothing is wrong with it.
+				return r.explained(typev3.StatusCode_OK, r.notFound)
+			}
 		}
 		return r.explained(typev3.StatusCode_NotFound, r.failure(codeSessionNotFound, "Session not found"))
 	default:
@@ -133,15 +146,17 @@ func (r refusal) notAllowed(allow string) reply {
 	return answer
 }
 
-// challenged tells the caller which credential would do (RFC 6750, section 3; RFC 9728, section 5.1).
+// challenged tells the caller which credential would do (RFC 6750, section 3; RFC 9728, section 5.1). The code is that of
+// an error; empty when there was no token that could be wrong.
 func (r refusal) challenged(status typev3.StatusCode, code string, w wording) reply {
-	parameters := []string{`error="` + code + `"`}
-	if code == "insufficient_scope" {
-		if scope := scopeParameter(r.scope); scope != "" {
-			parameters = append(parameters, `scope="`+scope+`"`)
-		}
+	var parameters []string
+	if code != "" {
+		parameters = append(parameters, `error="`+code+`"`)
 	}
-	if url := r.server.ResourceMetadata; isQuotable(url) {
+	if scope := scopeParameter(r.scope); scope != "" {
+		parameters = append(parameters, `scope="`+scope+`"`)
+	}
+	if url := r.server.MetadataURL(); isQuotable(url) {
 		parameters = append(parameters, `resource_metadata="`+url+`"`)
 	}
 	answer := r.explained(status, w)
@@ -183,9 +198,10 @@ func hasRequest(batch []*mcp.Call) bool {
 // told is the reason that the caller gets to know. It is the exact one, except where that would help to attack:
 //
 //   - of tokens that are refused only those that were good once are told apart, so that their holder knows what to
-//     do; for all others the caller would learn how far a forged or stolen token gets;
-//   - a session of somebody else is a session that does not exist. The backend's own answer for such a session may
-//     still look different: that cannot be hidden from someone who has the id;
+//     do, and those that are not there or not tokens at all; for all others the caller would learn how far a forged or
+//     stolen token gets;
+//   - a session, task or handle of somebody else is one that does not exist. The backend's own answer for such a one
+//     may still look different: that cannot be hidden from someone who has the id;
 //   - a caller without an identity, or on a route to nowhere, has no use for more than that;
 //   - our own failures are not the caller's business.
 func (r refusal) told() string {
@@ -195,13 +211,16 @@ func (r refusal) told() string {
 	switch r.reason.Class() {
 	case denial.ClassCredential:
 		switch r.reason {
-		case denial.TokenExpired, denial.TaskExpired, denial.Revoked:
+		case denial.TokenExpired, denial.TaskExpired, denial.Revoked, denial.CredentialMissing, denial.AuthorizationScheme:
 			return string(r.reason)
 		}
 		return "invalid_token"
 	case denial.ClassSession:
-		if r.reason == denial.SessionForeign {
+		switch r.reason {
+		case denial.SessionForeign:
 			return string(denial.SessionUnknown)
+		case denial.TaskForeign, denial.HandleForeign:
+			return "not_found"
 		}
 		return string(r.reason)
 	case denial.ClassPeer:

@@ -24,24 +24,24 @@ const (
 func reserved(name string, server *authz.Server) bool {
 	name = strings.ReplaceAll(name, "_", "-")
 	switch name {
-	case tokenHeader, "delegation-chain", forwardedCertHeader, "x-envoy-auth-failure-mode-allowed":
+	case tokenHeader, "delegation-chain", forwardedCertHeader, "x-envoy-auth-failure-mode-allowed", partialBodyHeader:
 		return true
 	case "authorization":
-		return server.StripAuthorization
+		return server.ConsumesAuthorization()
 	default:
 		return strings.HasPrefix(name, reservedPrefix)
 	}
 }
 
-// removals returns the headers to remove, in lower case and sorted: the reserved ones of a request but for the one that
-// is set, because Envoy removes after it sets, so a header in both lists would be gone. Envoy has no removal by prefix,
+// removals returns the headers to remove, in lower case and sorted: the reserved ones of a request but for those
+// that are set, because Envoy removes after it sets, so a header in both lists would be gone. Envoy has no removal by prefix,
 // so the names are those that are there, and the mark of a partial body: Envoy writes its own into the check, and the
 // caller's copy would go on to the backend unseen. One that is no header name (RFC 9110, section 5.1) could not be removed, and is refused.
-func removals(fields header.Fields, server *authz.Server) ([]string, error) {
+func removals(fields header.Fields, server *authz.Server, set []string) ([]string, error) {
 	names := []string{partialBodyHeader}
 	for _, name := range fields.Names() {
 		name = strings.ToLower(name)
-		if name == tokenHeader || !reserved(name, server) {
+		if slices.Contains(set, name) || !reserved(name, server) {
 			continue
 		}
 		if !isFieldName(name) {

@@ -54,11 +54,16 @@ func (r refusal) toolError(call *mcp.Call, brief bool) rpcMessage {
 		text += ": " + r.public
 	}
 	text += " (" + r.told() + ", decision " + r.id + "). Calling again does not help."
+	return rpcMessage{Result: failedTool(call, text)}
+}
+
+// failedTool is the result of a tool that failed.
+func failedTool(call *mcp.Call, text string) *toolResult {
 	result := &toolResult{Content: []textContent{{Type: "text", Text: text}}, IsError: true}
 	if call.Modern {
 		result.ResultType = "complete"
 	}
-	return rpcMessage{Result: result}
+	return result
 }
 
 // hidden says what a server says that has no such tool, prompt or resource.
@@ -85,6 +90,28 @@ func (r refusal) hidden(call *mcp.Call, brief bool) rpcMessage {
 		e.Message += ": " + printable(target.Name, maxName)
 	}
 	return rpcMessage{Error: e}
+}
+
+// notFound says what a server says that has no such task or handle. A task is a JSON-RPC error of invalid params
+// (2025-11-25, tasks, error handling, and SEP-2663). What a handle means only the tool knows, so it is the tool that
+// has not found it: in a result where there are sessions, and in 2026-07-28 with the status 404, which is an error. The
+// other messages of a batch were not let through either.
+func (r refusal) notFound(call *mcp.Call, brief bool) rpcMessage {
+	if r.reason == denial.TaskForeign && len(call.Targets) > 0 && call.Targets[0].Kind == mcp.TargetTask {
+		return r.hidden(call, brief)
+	}
+	argument := r.server.Handle(call)
+	if argument == "" {
+		return r.accessDenied(call, brief)
+	}
+	text := "Not found"
+	if !brief {
+		text = printable(argument, maxName) + " not found"
+	}
+	if call.Modern {
+		return rpcMessage{Error: &rpcError{Code: codeInvalidParams, Message: text, Data: r.data()}}
+	}
+	return rpcMessage{Result: failedTool(call, text+" (decision "+r.id+").")}
 }
 
 // unsupportedVersion says which versions would do (2026-07-28, basic, versioning).
