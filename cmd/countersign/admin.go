@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -12,8 +13,8 @@ import (
 	"countersign.dev/cedar"
 )
 
-// jwksCaching is how long others may keep our public keys.
-const jwksCaching = "max-age=300"
+// jwksMaxAge is how long others may keep our public keys.
+const jwksMaxAge = 5 * time.Minute
 
 // admin serves probes, metrics, status and public keys over plain HTTP. Nothing on it changes anything.
 type admin struct {
@@ -35,7 +36,8 @@ type status struct {
 	Policy      cedar.Status         `json:"policy"`
 	Issuers     []trust.IssuerStatus `json:"issuers"`
 	SigningKey  string               `json:"signing_key"`
-	Revocations int                  `json:"revocations"`
+	RootKey     string               `json:"root_signing_key,omitempty"`
+	Revocations revocationStatus     `json:"revocations"`
 	Reloads     []reloadResult       `json:"reloads"`
 }
 
@@ -44,21 +46,29 @@ func (a *admin) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /status", a.status)
-	mux.HandleFunc("GET /.well-known/jwks.json", a.jwks)
+	mux.HandleFunc("GET "+publicKeysPath, a.jwks)
+	if a.parts.rootKeys != nil {
+		mux.HandleFunc("GET "+rootKeysPath, func(w http.ResponseWriter, _ *http.Request) { writeKeys(w, a.parts.rootKeys) })
+	}
+	mux.HandleFunc("GET /.well-known/oauth-protected-resource", a.resource)
+	mux.HandleFunc("GET /.well-known/oauth-protected-resource/", a.resource)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 
-// ready reports whether checks can be answered: policies are in force and no shutdown has begun.
+// ready reports whether checks can be answered: policies are in force, shared revocations were read, and no shutdown has
+// begun.
 func (a *admin) ready() bool {
 	_, loaded := a.parts.policies.Snapshot()
-	return loaded && !a.draining.Load()
+	return loaded && a.parts.revocations.known() && !a.draining.Load()
 }
 
 func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case a.draining.Load():
 		writeText(w, http.StatusServiceUnavailable, "shutting down\n")
+	case !a.parts.revocations.known():
+		writeText(w, http.StatusServiceUnavailable, "the shared revocations were not read yet; see /status\n")
 	case !a.ready():
 		writeText(w, http.StatusServiceUnavailable, "no valid policies were loaded yet; see /status\n")
 	default:
@@ -67,16 +77,24 @@ func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
+	var rootKey string
+	if a.parts.rootKeys != nil {
+		rootKey = a.parts.rootKeys.Current().KeyID
+	}
 	writeJSON(w, status{
 		Build: a.build, Started: a.started, Ready: a.ready(), Identity: a.identity(),
-		Policy: a.parts.policies.Status(), Issuers: a.parts.issuers.Status(),
-		SigningKey: a.parts.keys.Current().KeyID, Revocations: a.parts.revocations.Len(), Reloads: a.reloader.status(),
+		Policy: a.parts.policies.Status(), Issuers: append(a.parts.issuers.Status(), a.parts.providers.Status()...),
+		SigningKey: a.parts.keys.Current().KeyID, RootKey: rootKey,
+		Revocations: a.parts.revocations.status(), Reloads: a.reloader.status(),
 	})
 }
 
-func (a *admin) jwks(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", jwksCaching)
-	writeJSON(w, a.parts.keys.Public())
+// jwks publishes the keys that countersign.
+func (a *admin) jwks(w http.ResponseWriter, _ *http.Request) { writeKeys(w, a.parts.keys) }
+
+func writeKeys(w http.ResponseWriter, keys *trust.SigningKeys) {
+	w.Header().Set("Cache-Control", fmt.Sprintf("max-age=%d", int(jwksMaxAge.Seconds())))
+	writeJSON(w, keys.Public())
 }
 
 func writeText(w http.ResponseWriter, code int, text string) {

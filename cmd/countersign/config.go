@@ -7,7 +7,10 @@ import (
 
 	"countersign.dev/authz"
 	"countersign.dev/authz/peer"
+	"countersign.dev/authz/replay"
+	"countersign.dev/authz/session"
 	"countersign.dev/authz/trust"
+	"countersign.dev/cedar"
 )
 
 // config is the configuration file. Paths in it are relative to the file's directory. Every member that can have a
@@ -30,12 +33,21 @@ type config struct {
 	Tokens tokensConfig `yaml:"tokens"`
 	// Issuers are those whose tokens are accepted, besides our own.
 	Issuers []issuerConfig `yaml:"issuers"`
+	// IdentityProviders are those whose word about users counts, at the token endpoint and at servers that take access
+	// tokens. Default: none.
+	IdentityProviders []identityProviderConfig `yaml:"identity_providers"`
+	// TokenEndpoint is where agents begin delegations (RFC 8693).
+	TokenEndpoint tokenEndpointConfig `yaml:"token_endpoint"`
 	// Policy says where the policies are.
 	Policy policyConfig `yaml:"policy"`
-	// Revocations is a deny-list file; none by default.
-	Revocations string `yaml:"revocations"`
-	// Sessions bounds the table of legacy MCP sessions.
+	// Revocations says where revocations come from, and when they are too old to go by.
+	Revocations revocationsConfig `yaml:"revocations"`
+	// Store is the engine that the replicas of a fleet share; none by default.
+	Store storeConfig `yaml:"store"`
+	// Sessions bounds what is remembered of legacy MCP sessions, tasks and handles, and their owners.
 	Sessions sessionsConfig `yaml:"sessions"`
+	// Replay bounds what is remembered of delegations that were used, for tools of single use.
+	Replay replayConfig `yaml:"replay"`
 	// Audit says where the records go.
 	Audit auditConfig `yaml:"audit"`
 	// Reload says how soon changed files are noticed.
@@ -50,6 +62,15 @@ type listenConfig struct {
 	// Admin is the host:port of the HTTP listener for probes, metrics, status and public keys.
 	// Default 127.0.0.1:9192.
 	Admin string `yaml:"admin"`
+	// Token is the host:port of the HTTPS listener where agents get root tokens, over mTLS with our identity. Every
+	// workload of peer.trust_domains may ask; what it gets is a question to the policies. Default: none.
+	Token string `yaml:"token"`
+	// Keys is the host:port of an HTTPS listener with our identity, for /.well-known/jwks.json only. Every workload of
+	// our trust domain, and of those that it federates with, may read it. Default: none.
+	Keys string `yaml:"keys"`
+	// Control is the host:port of the HTTPS listener for revocations, over mTLS with our identity. Who may use it is
+	// a question to the policies. Default: none.
+	Control string `yaml:"control"`
 }
 
 type grpcConfig struct {
@@ -66,7 +87,11 @@ type identityConfig struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
 	Bundle      string `yaml:"bundle"`
-	// Clients are the SPIFFE IDs of the Envoys that may ask: exact, or a prefix that ends in /*. Required over TCP.
+	// Federated are files like Bundle with the authorities of other trust domains, by their names. The Workload API
+	// gives those that it knows by itself. Default: none.
+	Federated map[string]string `yaml:"federated"`
+	// Clients are the SPIFFE IDs of the Envoys that may ask: exact, or a prefix that ends in /*, in our
+	// trust domain. Required over TCP.
 	Clients []string `yaml:"clients"`
 }
 
@@ -98,6 +123,17 @@ type serverConfig struct {
 	// ResourceMetadata is the https URL of the server's RFC 9728 document. With it a missing scope is answered with
 	// a step-up challenge. Default: none.
 	ResourceMetadata string `yaml:"resource_metadata"`
+	// Bearer has OAuth access tokens stand in for a missing Txn-Token. Default: none.
+	Bearer *bearerConfig `yaml:"bearer"`
+	// PlainHeaders tells the backend x-countersign-subject, -actor, -task and -expires in header fields, for backends that
+	// verify no token. What callers send by these names never gets through. Default false.
+	PlainHeaders bool `yaml:"plain_headers"`
+	// SingleUse are tools that take the same call with the same delegation only once. A policy can ask for it as well,
+	// with @single_use. Default: none.
+	SingleUse []string `yaml:"single_use"`
+	// Handles says which argument of a tool names state at the server, such as a cart, by tool. What it names belongs
+	// to the workload and user that named it first. Default: none.
+	Handles map[string]string `yaml:"handles"`
 	// RecordArguments puts argument values into audit records. Default false: only their hash.
 	RecordArguments bool `yaml:"record_arguments"`
 	// Match is where the server is. Other hosts and paths are refused, and it tells the server when the route has no
@@ -145,6 +181,18 @@ type issuerConfig struct {
 	MaxDepth int `yaml:"max_depth"`
 	// ActorTrustDomains are those whose workloads it may name as actors. Default: trust_domain.
 	ActorTrustDomains []string `yaml:"actor_trust_domains"`
+	// Audiences are the trust domains that its tokens may be for. A chain keeps the audience that it began with, so name
+	// another trust domain here to take part in chains that began there. Default: trust_domain.
+	Audiences []string `yaml:"audiences"`
+	// SubjectPrefix is put in front of its subjects where policy names users: with partner: its alice is
+	// User::"partner:alice". Of several issuers of role root, token_endpoint.issuer among them, at most one may do without,
+	// and no prefix may be the beginning of another. Default: none.
+	SubjectPrefix string `yaml:"subject_prefix"`
+	// StatusLists are the https URLs of its Token Status Lists. A token that refers to any other is refused.
+	// Default: none.
+	StatusLists []string `yaml:"status_lists"`
+	// StatusCA is a PEM file with the authorities for StatusLists. Default: the system's.
+	StatusCA string `yaml:"status_ca"`
 }
 
 type issuerKeysConfig struct {
@@ -152,6 +200,10 @@ type issuerKeysConfig struct {
 	File string `yaml:"file"`
 	// URL is the https address of a JWK Set.
 	URL string `yaml:"url"`
+	// SPIFFEID is the SPIFFE ID of the workload that serves URL, such as another Countersign on its listen.keys, or
+	// listen.token for what it begins. The keys are then fetched over mTLS with our identity, and the host in URL does not
+	// count. Default: none.
+	SPIFFEID spiffeid.ID `yaml:"spiffe_id"`
 	// CA is a PEM file with the authorities for URL. Default: the system's.
 	CA string `yaml:"ca"`
 	// Refresh is how often URL is read. Default 5m.
@@ -165,14 +217,21 @@ type policyConfig struct {
 	Directory string `yaml:"directory"`
 	// Entities is a file in Cedar's JSON format: groups and their members. Default: none.
 	Entities string `yaml:"entities"`
+	// OnError says what a permit does that cannot be evaluated: deny, or cedar, where it does not count and others may
+	// still allow. A forbid that cannot be evaluated always denies. Default deny.
+	OnError cedar.OnError `yaml:"on_error"`
+	// VerifyIndex is the share of decisions, 0 to 1, that are made a second time without the index of policies, which
+	// takes time in proportion to their number. A difference denies and is counted. Default 0; 0.01 finds mistakes soon.
+	VerifyIndex float64 `yaml:"verify_index"`
 }
 
 type sessionsConfig struct {
-	// TTL is how long an unused session stays bound to its owner. Default 1h.
+	// TTL is how long an unused session, task or handle stays bound to its owner. Default 1h.
 	TTL time.Duration `yaml:"ttl"`
-	// PerPeer is how many sessions one workload may have; its oldest go first. Default 1000.
+	// PerPeer is how many of them one workload may have. Beyond that the owner's oldest goes first, and an owner that
+	// has none is refused. Default 10000.
 	PerPeer int `yaml:"per_peer"`
-	// Total is how many sessions there may be; more are refused. Default 100000.
+	// Total is how many there may be; more are refused. Default 100000.
 	Total int `yaml:"total"`
 }
 
@@ -202,10 +261,12 @@ func newConfig() config {
 			GRPC:  grpcConfig{Address: "127.0.0.1:9191", MaxConnectionAge: 5 * time.Minute},
 			Admin: "127.0.0.1:9192",
 		},
-		Tokens:   tokensConfig{Algorithm: "ES256", HopTTL: time.Minute, MaxDepth: 4, Cache: 10_000},
-		Sessions: sessionsConfig{TTL: time.Hour, PerPeer: 1_000, Total: 100_000},
-		Audit:    auditConfig{Output: "stdout"},
-		Reload:   reloadConfig{Poll: 30 * time.Second, Debounce: 250 * time.Millisecond},
-		Log:      logConfig{Level: "info", Format: "json"},
+		Tokens:      tokensConfig{Algorithm: "ES256", HopTTL: time.Minute, MaxDepth: 4, Cache: 10_000},
+		Revocations: revocationsConfig{MaxStaleness: 10 * time.Second},
+		Sessions:    sessionsConfig{TTL: session.DefaultTTL, PerPeer: session.DefaultPerPeer, Total: session.DefaultTotal},
+		Replay:      replayConfig{PerPeer: replay.DefaultPerPeer, Total: replay.DefaultTotal},
+		Audit:       auditConfig{Output: "stdout"},
+		Reload:      reloadConfig{Poll: 30 * time.Second, Debounce: 250 * time.Millisecond},
+		Log:         logConfig{Level: "info", Format: "json"},
 	}
 }

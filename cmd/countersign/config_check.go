@@ -41,18 +41,22 @@ func (c *config) problems() []problem {
 	k.trustDomain("trust_domain", c.TrustDomain)
 	c.checkListen(k)
 	c.checkPeer(k)
+	c.checkFederation(k)
 	k.require(len(c.Servers) > 0, "servers", "name at least one MCP server")
 	for i := range c.Servers {
 		c.Servers[i].check(k, fmt.Sprintf("servers[%d]", i))
 	}
+	c.checkBearers(k)
 	c.checkTokens(k)
 	for i := range c.Issuers {
 		c.Issuers[i].check(k, fmt.Sprintf("issuers[%d]", i), c.TrustDomain)
 	}
+	c.checkTokenEndpoint(k)
+	c.checkSubjectPrefixes(k)
+	c.checkRevocations(k)
 	k.require(c.Policy.Directory != "", "policy.directory", "name the directory of the *.cedar files")
-	k.require(c.Sessions.TTL > 0, "sessions.ttl", "must be more than 0s")
-	k.require(c.Sessions.PerPeer > 0, "sessions.per_peer", "must be at least 1")
-	k.require(c.Sessions.Total > 0, "sessions.total", "must be at least 1")
+	k.require(c.Policy.VerifyIndex >= 0 && c.Policy.VerifyIndex <= 1, "policy.verify_index", "must be between 0 and 1")
+	c.checkOwners(k)
 	k.require(c.Reload.Poll >= time.Second, "reload.poll", "must be at least 1s")
 	k.require(c.Reload.Debounce >= minReloadDelay, "reload.debounce", "must be at least %s", minReloadDelay)
 	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")

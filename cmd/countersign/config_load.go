@@ -81,10 +81,19 @@ func (c *config) complete(dir string) {
 		c.Peer.TrustDomains = []string{c.TrustDomain}
 	}
 	for _, p := range []*string{
-		&c.Identity.Certificate, &c.Identity.Key, &c.Identity.Bundle, &c.Tokens.Keys,
-		&c.Policy.Directory, &c.Policy.Entities, &c.Revocations,
+		&c.Identity.Certificate, &c.Identity.Key, &c.Identity.Bundle, &c.Tokens.Keys, &c.TokenEndpoint.Keys,
+		&c.Policy.Directory, &c.Policy.Entities, &c.Revocations.File,
+		&c.Store.Redis.PasswordFile, &c.Store.Redis.CA,
 	} {
 		resolve(dir, p)
+	}
+	for i := range c.IdentityProviders {
+		c.IdentityProviders[i].complete(dir)
+	}
+	c.TokenEndpoint.complete(c.Tokens.MaxDepth)
+	for name, path := range c.Identity.Federated {
+		resolve(dir, &path)
+		c.Identity.Federated[name] = path
 	}
 	if c.Audit.Output != "stdout" {
 		resolve(dir, &c.Audit.Output)
@@ -95,10 +104,14 @@ func (c *config) complete(dir string) {
 		}
 		resolve(dir, &c.Servers[i].Tools)
 	}
+	c.completeBearers()
 	for i := range c.Issuers {
 		issuer := &c.Issuers[i]
 		if len(issuer.ActorTrustDomains) == 0 {
 			issuer.ActorTrustDomains = []string{c.TrustDomain}
+		}
+		if len(issuer.Audiences) == 0 {
+			issuer.Audiences = []string{c.TrustDomain}
 		}
 		if len(issuer.Algorithms) == 0 {
 			issuer.Algorithms = []string{"ES256"}
@@ -114,6 +127,7 @@ func (c *config) complete(dir string) {
 		}
 		resolve(dir, &issuer.Keys.File)
 		resolve(dir, &issuer.Keys.CA)
+		resolve(dir, &issuer.StatusCA)
 	}
 }
 

@@ -15,11 +15,13 @@ import (
 func newKeysCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make signing keys and print their public halves",
+		Short: "Make, rotate and revoke signing keys",
+		Long:  "Keys makes signing keys, tells their states, and changes them while servers use them.\n\n" + rotationHelp,
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysGenerateCommand(), newKeysPublicCommand())
+	cmd.AddCommand(newKeysGenerateCommand(), newKeysPublicCommand(), newKeysListCommand(), newKeysRotateCommand(),
+		newKeysPruneCommand(), newKeysRevokeCommand())
 	return cmd
 }
 
@@ -27,7 +29,7 @@ func newKeysGenerateCommand() *cobra.Command {
 	var algorithm, output string
 	cmd := &cobra.Command{
 		Use:   "generate --output FILE",
-		Short: "Make a private signing key (JWK) for the directory that tokens.keys names",
+		Short: "Make a private signing key (JWK) for the directory that tokens.keys or token_endpoint.keys names",
 		Long: `Generate writes a new private key as a JWK, readable by its owner only, and prints its key id: the RFC 7638
 thumbprint. It never overwrites a file. All replicas must be given the same directory of keys.`,
 		Example: "  countersign keys generate --output keys/2026-11.jwk",

@@ -60,7 +60,8 @@ Exit status: 0 success, 1 failure or a finding, 2 wrong usage.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newServeCommand(), newConfigCommand(), newPolicyCommand(), newTokenCommand(), newKeysCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newConfigCommand(), newPolicyCommand(), newTokenCommand(), newKeysCommand(), newRevokeCommand(),
+		newVersionCommand())
 	classifyUsage(root)
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -11,9 +12,9 @@ import (
 
 	"countersign.dev/authz"
 	"countersign.dev/authz/delegation"
+	"countersign.dev/authz/oauth"
 	"countersign.dev/authz/peer"
-	"countersign.dev/authz/revoke"
-	"countersign.dev/authz/session"
+	"countersign.dev/authz/redisstore"
 	"countersign.dev/authz/trust"
 	"countersign.dev/cedar"
 )
@@ -23,26 +24,25 @@ type parts struct {
 	peers       *peer.Reader
 	servers     *authz.Servers
 	policies    *cedar.Store
-	keys        *trust.SigningKeys
+	keys        *trust.SigningKeys // those that countersign
+	rootKeys    *trust.SigningKeys // those that begin delegations; nil if we begin none
 	issuers     *trust.Store
 	verifier    *delegation.Verifier
+	providers   *trust.Store    // the keys of identity providers
+	users       *oauth.Verifier // verifies their tokens
 	revocations revocations
-	sessions    *session.Table
-}
-
-// revocations is a deny-list that can be read again.
-type revocations interface {
-	authz.Revocations
-	Reload(ctx context.Context) error
-	Files() []string
-	Len() int
+	owners      owners
+	store       *redisstore.Store // nil without a shared engine
 }
 
 // openParts opens everything that must be there for a start. Policies are not among it: without them the server
-// starts, is not ready, and denies.
-func openParts(ctx context.Context, c *config, log *slog.Logger) (*parts, error) {
+// starts, is not ready, and denies. The identity is for issuers whose keys come over mTLS.
+func openParts(ctx context.Context, c *config, id trust.Identity, log *slog.Logger) (*parts, error) {
 	p := &parts{policies: cedar.NewStore(c.policySource(), log)}
 	var err error
+	if p.store, err = openStore(ctx, c.Store.Redis); err != nil {
+		return nil, err
+	}
 	if p.peers, err = peer.NewReader(peer.Config{
 		Source: c.Peer.Source, TrustDomains: trustDomains(c.Peer.TrustDomains), XFCCFrom: c.Peer.XFCCFrom,
 	}); err != nil {
@@ -51,16 +51,19 @@ func openParts(ctx context.Context, c *config, log *slog.Logger) (*parts, error)
 	if p.servers, err = authz.NewServers(c.authzServers()); err != nil {
 		return nil, fmt.Errorf("servers: %w", err)
 	}
-	if c.Tokens.Keys == "" {
-		p.keys, err = trust.GenerateSigningKeys(c.Tokens.Algorithm)
-	} else {
-		p.keys, err = trust.LoadSigningKeys(c.Tokens.Keys)
-	}
-	if err != nil {
+	if p.keys, err = openKeys(c.Tokens.Keys, c.Tokens.Algorithm); err != nil {
 		return nil, fmt.Errorf("tokens.keys: %w", err)
 	}
-	if p.issuers, err = trust.NewStore(ctx, c.trustIssuers(), c.ownIssuer(p.keys), log); err != nil {
+	if c.TokenEndpoint.Issuer != "" {
+		if p.rootKeys, err = openKeys(c.TokenEndpoint.Keys, c.Tokens.Algorithm); err != nil {
+			return nil, fmt.Errorf("token_endpoint.keys: %w", err)
+		}
+	}
+	if p.issuers, err = trust.NewStore(ctx, c.trustIssuers(id), c.ownIssuer(p.keys, p.rootKeys), log); err != nil {
 		return nil, fmt.Errorf("issuers: %w", err)
+	}
+	if p.providers, p.users, err = openUsers(ctx, c, log); err != nil {
+		return nil, err
 	}
 	if p.verifier, err = delegation.NewVerifier(delegation.Config{
 		Audience: c.TrustDomain, Keys: p.issuers, RequireRoot: !c.Tokens.SkipRootVerification,
@@ -68,36 +71,50 @@ func openParts(ctx context.Context, c *config, log *slog.Logger) (*parts, error)
 	}); err != nil {
 		return nil, fmt.Errorf("tokens: %w", err)
 	}
-	p.revocations = revoke.None()
-	if c.Revocations != "" {
-		if p.revocations, err = revoke.OpenFile(c.Revocations); err != nil {
-			return nil, fmt.Errorf("revocations: %w", err)
-		}
+	if p.revocations, err = openRevocations(c, p.store, p.issuers, log); err != nil {
+		return nil, err
 	}
-	p.sessions = session.NewTable(session.Config{TTL: c.Sessions.TTL, PerPeer: c.Sessions.PerPeer, Total: c.Sessions.Total})
+	p.owners = openOwners(c, p.store)
 	return p, nil
+}
+
+// openKeys reads the keys in a directory, or makes one where none is named.
+func openKeys(dir, algorithm string) (*trust.SigningKeys, error) {
+	if dir == "" {
+		return trust.GenerateSigningKeys(algorithm)
+	}
+	return trust.LoadSigningKeys(dir)
 }
 
 // checkFiles opens everything once, policies included.
 func checkFiles(ctx context.Context, c *config, log *slog.Logger) error {
-	p, err := openParts(ctx, c, log)
+	id, err := c.checkIdentity()
+	if err != nil {
+		return err
+	}
+	p, err := openParts(ctx, c, id, log)
 	if err != nil {
 		return err
 	}
 	if err := p.policies.Reload(ctx); err != nil {
 		return err
 	}
-	if c.Identity.Certificate != "" {
-		_, err = openSVIDFiles(c.Identity.Certificate, c.Identity.Key, c.Identity.Bundle)
+	for i := range c.Servers {
+		err = errors.Join(err, c.Servers[i].checkPins())
 	}
 	return err
 }
 
 // authorizer puts the parts together.
 func (p *parts) authorizer(c *config, recorder authz.Recorder) (*authz.Authorizer, error) {
+	roots, err := p.roots(c)
+	if err != nil {
+		return nil, err
+	}
 	return authz.New(authz.Config{
+		Users: p.users, Roots: roots,
 		Peers: p.peers, Servers: p.servers, Policies: p.policies, Tokens: p.verifier, Revocations: p.revocations,
-		Sessions: p.sessions, Recorder: recorder, HopTTL: c.Tokens.HopTTL,
+		Sessions: p.owners.sessions, Uses: p.owners.uses, Recorder: recorder, HopTTL: c.Tokens.HopTTL,
 		Signer: delegation.NewSigner(c.Issuer, c.TrustDomain, p.keys),
 	})
 }
@@ -107,7 +124,10 @@ func (c *config) policySource() cedar.Config {
 	for _, s := range c.Servers {
 		tools[s.Name] = s.Tools
 	}
-	return cedar.Config{Policies: c.Policy.Directory, Entities: c.Policy.Entities, Tools: tools}
+	return cedar.Config{
+		Policies: c.Policy.Directory, Entities: c.Policy.Entities, Tools: tools,
+		OnError: c.Policy.OnError, VerifyIndex: c.Policy.VerifyIndex,
+	}
 }
 
 func (c *config) authzServers() []authz.Server {
@@ -116,33 +136,41 @@ func (c *config) authzServers() []authz.Server {
 		servers = append(servers, authz.Server{
 			Name: s.Name, Backend: s.Backend, Denials: s.Denials, MinVersion: s.MinVersion, AllowBatch: s.AllowBatch,
 			MaxBody: s.MaxBody, StripAuthorization: s.StripAuthorization, ResourceMetadata: s.ResourceMetadata,
+			Bearer: c.authzBearer(s.Bearer), PlainHeaders: s.PlainHeaders,
+			SingleUse: s.singleUse(), Handles: s.handles(),
 			RecordArguments: s.RecordArguments, Hosts: s.Match.Hosts, Paths: s.Match.Paths,
 		})
 	}
 	return servers
 }
 
-func (c *config) trustIssuers() []trust.IssuerConfig {
+func (c *config) trustIssuers(id trust.Identity) []trust.IssuerConfig {
 	issuers := make([]trust.IssuerConfig, 0, len(c.Issuers))
 	for _, i := range c.Issuers {
 		issuers = append(issuers, trust.IssuerConfig{
 			Issuer: i.Issuer, Role: *i.Role, KeysFile: i.Keys.File, KeysURL: i.Keys.URL, CAFile: i.Keys.CA,
+			KeysServer: i.Keys.SPIFFEID, Identity: id, Audiences: i.Audiences,
 			Refresh: i.Keys.Refresh, Stale: i.Keys.Stale, Algorithms: i.Algorithms, MaxTTL: i.MaxTTL,
 			ActorTrustDomains: trustDomains(i.ActorTrustDomains), MaxDepth: i.MaxDepth,
+			SubjectPrefix: i.SubjectPrefix,
 		})
 	}
 	return issuers
 }
 
 // ownIssuer makes us a hop issuer to ourselves: what we countersign for a backend comes back with its next call.
-func (c *config) ownIssuer(keys *trust.SigningKeys) trust.Own {
+func (c *config) ownIssuer(keys, rootKeys *trust.SigningKeys) trust.Own {
 	domains := map[string]bool{c.TrustDomain: true}
 	for _, td := range c.Peer.TrustDomains {
 		domains[td] = true
 	}
 	return trust.Own{
 		Issuer: c.Issuer, Keys: keys, MaxTTL: c.Tokens.HopTTL, MaxDepth: c.Tokens.MaxDepth,
-		ActorTrustDomains: trustDomains(slices.Sorted(maps.Keys(domains))),
+		Audiences: c.audiences(), ActorTrustDomains: trustDomains(slices.Sorted(maps.Keys(domains))),
+		Root: trust.OwnRoot{
+			Issuer: c.TokenEndpoint.Issuer, Keys: rootKeys, SubjectPrefix: c.TokenEndpoint.SubjectPrefix,
+			MaxTTL: c.TokenEndpoint.TTL, MaxDepth: c.TokenEndpoint.MaxDepth,
+		},
 	}
 }
 

@@ -37,7 +37,8 @@ func newServeCommand() *cobra.Command {
 checks in flight finish. Policies, entities, pinned tools, keys and revocations are read again when their files
 change and on SIGHUP; a bad file never replaces a good one. Listeners need a restart.
 
-On the admin listener: /healthz, /readyz, /metrics, /status and /.well-known/jwks.json.`,
+On the admin listener: /healthz, /readyz, /metrics, /status, /.well-known/jwks.json, /.well-known/root-jwks.json
+and /.well-known/oauth-protected-resource.`,
 		Example: "  countersign serve --config countersign.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,7 +65,12 @@ func newLogger(c logConfig, w io.Writer) *slog.Logger {
 
 // serve runs until ctx ends.
 func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) error {
-	p, err := openParts(ctx, c, log)
+	id, err := openServerIdentity(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer id.close()
+	p, err := openParts(ctx, c, id.source, log)
 	if err != nil {
 		return err
 	}
@@ -76,19 +82,17 @@ func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) e
 	build := readBuildInfo()
 	m := newMetrics(records, build)
 	m.watchCache(p.verifier.CacheStats)
+	p.policies.Observe(newPolicyMetrics(m.registry))
+	p.owners.serve(ctx, c, m, log)
+	p.revocations.watch(m)
 	authorizer, err := p.authorizer(c, m)
 	if err != nil {
 		return err
 	}
-	id, err := openServerIdentity(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer id.close()
 
 	re := newReloader(sources(p, id), m, log)
 	a := &admin{build: build, started: time.Now().UTC(), parts: p, reloader: re, metrics: m, identity: id.name}
-	check := &envoy.Server{Decider: authorizer, Panicked: func(v any) {
+	check := &envoy.Server{Decider: authorizer, Resources: p.servers, Panicked: func(v any) {
 		m.panics.Inc()
 		log.Error("recovered from a panic in a check", "panic", v, "stack", string(debug.Stack()))
 	}}
@@ -97,6 +101,23 @@ func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) e
 		MaxBody: c.maxBody(), MaxConnectionAge: c.Listen.GRPC.MaxConnectionAge,
 	})
 	s := &server{config: c, log: log, admin: a, grpc: grpcServer, health: healthServer, reloader: re, records: records}
+	if c.Listen.Keys != "" {
+		s.https = append(s.https, httpsListener{"keys", c.Listen.Keys, newKeysServer(id.source, a.jwks)})
+	}
+	if c.Listen.Token != "" {
+		endpoint, err := p.tokenEndpoint(c, m)
+		if err != nil {
+			return err
+		}
+		s.https = append(s.https, httpsListener{"token", c.Listen.Token, newTokenServer(id.source, endpoint, log)})
+	}
+	if c.Listen.Control != "" {
+		control, err := p.control(c, m)
+		if err != nil {
+			return err
+		}
+		s.https = append(s.https, httpsListener{"control", c.Listen.Control, newControlServer(id.source, control.Handler(), log)})
+	}
 	return s.run(ctx)
 }
 
@@ -104,8 +125,8 @@ func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) e
 func sources(p *parts, id *serverIdentity) []source {
 	all := []source{
 		{"policy", p.policies.Reload, p.policies.Files},
-		{"keys", p.issuers.Reload, p.issuers.Files},
-		{"revocations", p.revocations.Reload, p.revocations.Files},
+		{"keys", p.reloadKeys, p.keyFiles},
+		{"revocations", p.revocations.file.Reload, p.revocations.file.Files},
 	}
 	if id.files != nil {
 		all = append(all, source{"identity", id.files.Reload, id.files.Files})
@@ -137,8 +158,9 @@ type stdoutLog struct{ *audit.Log }
 func (stdoutLog) Reopen() error { return nil }
 func (stdoutLog) Close() error  { return nil }
 
-// serverIdentity is how we prove ourselves to Envoy, and which Envoys may connect.
+// serverIdentity is how we prove ourselves to Envoy and to others, and which Envoys may connect.
 type serverIdentity struct {
+	source      x509Source // noIdentity if none is configured
 	credentials credentials.TransportCredentials
 	files       *svidFiles // nil unless the identity is in files
 	name        func() string
@@ -147,21 +169,26 @@ type serverIdentity struct {
 
 func openServerIdentity(ctx context.Context, c *config) (*serverIdentity, error) {
 	// A unix socket is guarded by the permissions of its directory.
-	id := &serverIdentity{credentials: insecure.NewCredentials(), name: func() string { return "" }, close: func() {}}
-	if strings.HasPrefix(c.Listen.GRPC.Address, "unix://") {
-		return id, nil
+	id := &serverIdentity{
+		source: noIdentity{}, credentials: insecure.NewCredentials(), name: func() string { return "" }, close: func() {},
 	}
-	matcher, err := clientMatcher(c.Identity.Clients)
-	if err != nil {
-		return nil, fmt.Errorf("identity.clients: %w", err)
+	if !c.Identity.given() {
+		return id, nil
 	}
 	source, files, err := openIdentity(ctx, c.Identity)
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
 	}
-	id.files = files
-	id.credentials = serverCredentials(source, matcher)
+	id.source, id.files = source, files
 	id.close = func() { _ = source.Close() } // the process ends
+	if !strings.HasPrefix(c.Listen.GRPC.Address, "unix://") {
+		matcher, err := clientMatcher(c.Identity.Clients)
+		if err != nil {
+			id.close()
+			return nil, fmt.Errorf("identity.clients: %w", err)
+		}
+		id.credentials = serverCredentials(source, matcher)
+	}
 	id.name = func() string {
 		svid, err := source.GetX509SVID()
 		if err != nil {
@@ -181,6 +208,13 @@ type server struct {
 	health   *health.Server
 	reloader *reloader
 	records  auditLog
+	https    []httpsListener
+}
+
+// httpsListener is an HTTPS server with a TLS configuration of its own; listen.<name> says where.
+type httpsListener struct {
+	name, address string
+	server        *http.Server
 }
 
 func (s *server) run(ctx context.Context) error {
@@ -192,6 +226,10 @@ func (s *server) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen.admin: %w", err), grpcListener.Close())
 	}
+	secure, err := s.listenHTTPS(ctx)
+	if err != nil {
+		return errors.Join(err, adminListener.Close(), grpcListener.Close())
+	}
 	adminServer := &http.Server{Handler: s.admin.handler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -199,15 +237,22 @@ func (s *server) run(ctx context.Context) error {
 	s.reload(background)
 	go s.watch(background)
 	go s.onHangup(background)
+	s.admin.parts.revocations.run(background)
+	go s.onSynced(background)
+	go func() { _ = s.admin.parts.providers.Run(background) }() // it ends with background
 	go func() {
 		if err := s.admin.parts.issuers.Run(background); err != nil && background.Err() == nil {
 			s.log.Error("refreshing issuers stopped", "error", err)
 		}
 	}()
 
-	failed := make(chan error, 2)
+	failed := make(chan error, 2+len(secure))
 	go func() { failed <- wrap("serving gRPC", s.grpc.Serve(grpcListener)) }()
 	go func() { failed <- wrap("serving admin HTTP", adminServer.Serve(adminListener)) }()
+	for i, h := range s.https {
+		go func() { failed <- wrap("serving "+h.name, h.server.ServeTLS(secure[i], "", "")) }()
+		s.log.Info("serving HTTPS", h.name, secure[i].Addr().String())
+	}
 	s.log.Info("serving", "grpc", grpcListener.Addr().String(), "admin", adminListener.Addr().String(),
 		"identity", s.admin.identity(), "issuer", s.config.Issuer, "version", s.admin.build.Version)
 
@@ -219,7 +264,27 @@ func (s *server) run(ctx context.Context) error {
 	s.drain()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
+	for _, h := range s.https {
+		err = errors.Join(err, h.server.Shutdown(closing))
+	}
 	return errors.Join(err, adminServer.Shutdown(closing))
+}
+
+// listenHTTPS opens the listeners of s.https, in their order, or none.
+func (s *server) listenHTTPS(ctx context.Context) ([]net.Listener, error) {
+	var opened []net.Listener
+	for _, h := range s.https {
+		l, err := listen(ctx, h.address)
+		if err != nil {
+			err = fmt.Errorf("listen.%s: %w", h.name, err)
+			for _, l := range opened {
+				err = errors.Join(err, l.Close())
+			}
+			return nil, err
+		}
+		opened = append(opened, l)
+	}
+	return opened, nil
 }
 
 // drain lets checks in flight finish and takes no new ones.
@@ -251,6 +316,15 @@ func (s *server) reload(ctx context.Context) {
 func (s *server) watch(ctx context.Context) {
 	w := newWatcher(s.reloader.files, s.config.Reload.Poll, s.config.Reload.Debounce, s.log)
 	w.run(ctx, s.reload)
+}
+
+// onSynced tells Envoy that checks can be answered once the shared revocations are there.
+func (s *server) onSynced(ctx context.Context) {
+	select {
+	case <-s.admin.parts.revocations.synced():
+		envoy.SetServing(s.health, s.admin.ready())
+	case <-ctx.Done():
+	}
 }
 
 func (s *server) onHangup(ctx context.Context) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +36,7 @@ type x509Source interface {
 // pushes rotated SVIDs by itself.
 func openIdentity(ctx context.Context, c identityConfig) (source x509Source, files *svidFiles, err error) {
 	if c.WorkloadAPI == "" {
-		if files, err = openSVIDFiles(c.Certificate, c.Key, c.Bundle); err != nil {
+		if files, err = openSVIDFiles(c); err != nil {
 			return nil, nil, err
 		}
 		return files, files, nil
@@ -55,21 +57,22 @@ func openIdentity(ctx context.Context, c identityConfig) (source x509Source, fil
 
 // svidFiles is an X.509-SVID in PEM files. It is safe for concurrent use.
 type svidFiles struct {
-	certificate, key, bundle string // paths
+	certificate, key, bundle string            // paths
+	federated                map[string]string // path of the bundle by trust domain
 
 	reloading sync.Mutex
 	held      atomic.Pointer[heldSVID]
 }
 
 type heldSVID struct {
-	svid   *x509svid.SVID
-	bundle *x509bundle.Bundle
+	svid    *x509svid.SVID
+	bundles *x509bundle.Set // one by trust domain, so that no authority vouches for another's workloads
 }
 
-// openSVIDFiles loads the certificate chain (leaf first), the private key (PKCS #8), and the X.509 authorities of
-// the trust domain that the certificate names.
-func openSVIDFiles(certificate, key, bundle string) (*svidFiles, error) {
-	f := &svidFiles{certificate: certificate, key: key, bundle: bundle}
+// openSVIDFiles loads the certificate chain (leaf first), the private key (PKCS #8), the X.509 authorities of the trust
+// domain that the certificate names, and those of the trust domains that it federates with.
+func openSVIDFiles(c identityConfig) (*svidFiles, error) {
+	f := &svidFiles{certificate: c.Certificate, key: c.Key, bundle: c.Bundle, federated: c.Federated}
 	if err := f.Reload(context.Background()); err != nil {
 		return nil, err
 	}
@@ -109,29 +112,51 @@ func (f *svidFiles) read(now time.Time) (*heldSVID, error) {
 	case now.Before(leaf.NotBefore):
 		return nil, fmt.Errorf("certificate %s is not valid before %s", f.certificate, leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
-	bundle, err := x509bundle.Load(svid.ID.TrustDomain(), f.bundle)
+	bundle, err := loadBundle(svid.ID.TrustDomain(), f.bundle)
 	if err != nil {
-		return nil, fmt.Errorf("bundle %s: %w", f.bundle, err)
-	}
-	if bundle.Empty() {
-		return nil, fmt.Errorf("bundle %s: no certificate", f.bundle)
+		return nil, err
 	}
 	if _, _, err := x509svid.Verify(svid.Certificates, bundle, x509svid.WithTime(now)); err != nil {
 		return nil, fmt.Errorf("certificate %s does not verify with bundle %s: %w", f.certificate, f.bundle, err)
 	}
-	return &heldSVID{svid: svid, bundle: bundle}, nil
+	bundles := x509bundle.NewSet(bundle)
+	for name, path := range f.federated {
+		td, err := spiffeid.TrustDomainFromString(name)
+		if err != nil {
+			return nil, fmt.Errorf("the trust domain of bundle %s: %w", path, err)
+		}
+		other, err := loadBundle(td, path)
+		if err != nil {
+			return nil, err
+		}
+		bundles.Add(other)
+	}
+	return &heldSVID{svid: svid, bundles: bundles}, nil
+}
+
+func loadBundle(td spiffeid.TrustDomain, path string) (*x509bundle.Bundle, error) {
+	bundle, err := x509bundle.Load(td, path)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", path, err)
+	}
+	if bundle.Empty() {
+		return nil, fmt.Errorf("bundle %s: no certificate", path)
+	}
+	return bundle, nil
 }
 
 // GetX509SVID implements x509svid.Source.
 func (f *svidFiles) GetX509SVID() (*x509svid.SVID, error) { return f.held.Load().svid, nil }
 
-// GetX509BundleForTrustDomain implements x509bundle.Source. Only our own trust domain has a bundle.
+// GetX509BundleForTrustDomain implements x509bundle.Source, for our own trust domain and the federated ones.
 func (f *svidFiles) GetX509BundleForTrustDomain(td spiffeid.TrustDomain) (*x509bundle.Bundle, error) {
-	return f.held.Load().bundle.GetX509BundleForTrustDomain(td)
+	return f.held.Load().bundles.GetX509BundleForTrustDomain(td)
 }
 
 // Files returns the paths to watch.
-func (f *svidFiles) Files() []string { return []string{f.certificate, f.key, f.bundle} }
+func (f *svidFiles) Files() []string {
+	return append([]string{f.certificate, f.key, f.bundle}, slices.Sorted(maps.Values(f.federated))...)
+}
 
 // Close implements io.Closer. There is nothing to close.
 func (f *svidFiles) Close() error { return nil }

@@ -162,11 +162,11 @@ func TestIdentityThroughAnIntermediate(t *testing.T) {
 	middle := authority{sign(t, template, root.certificate, key.Public(), root.key), key}
 	leaf, leafKey := middle.issue(t, countersignID, nil)
 	c := identityFiles(t, certificatePEM(leaf, middle.certificate), keyPEM(t, leafKey), certificatePEM(root.certificate))
-	if _, err := openSVIDFiles(c.Certificate, c.Key, c.Bundle); err != nil {
+	if _, err := openSVIDFiles(c); err != nil {
 		t.Error(err)
 	}
 	replaceFile(t, c.Certificate, certificatePEM(leaf))
-	if _, err := openSVIDFiles(c.Certificate, c.Key, c.Bundle); err == nil {
+	if _, err := openSVIDFiles(c); err == nil {
 		t.Error("a chain without its intermediate is taken")
 	}
 }
@@ -227,7 +227,7 @@ func TestBadIdentityFiles(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openSVIDFiles(c.Certificate, c.Key, c.Bundle); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := openSVIDFiles(c); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("without %s: %v", path, err)
 		}
 	}
@@ -237,7 +237,7 @@ func TestIdentityRotation(t *testing.T) {
 	ca := newAuthority(t)
 	leaf, key := ca.issue(t, countersignID, nil)
 	c := identityFiles(t, certificatePEM(leaf), keyPEM(t, key), certificatePEM(ca.certificate))
-	files, err := openSVIDFiles(c.Certificate, c.Key, c.Bundle)
+	files, err := openSVIDFiles(c)
 	if err != nil {
 		t.Fatal(err)
 	}

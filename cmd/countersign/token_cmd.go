@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
-	"countersign.dev/authz/delegation"
 	"countersign.dev/authz/denial"
 	"countersign.dev/authz/peer"
 )
@@ -23,11 +23,11 @@ const maxTokenInput = 64 << 10
 func newTokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Look into, verify or mint delegation tokens",
+		Short: "Look into, verify, request or mint delegation tokens",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenInspectCommand(), newTokenVerifyCommand(), newTokenMintCommand())
+	cmd.AddCommand(newTokenInspectCommand(), newTokenVerifyCommand(), newTokenMintCommand(), newTokenRequestCommand())
 	return cmd
 }
 
@@ -49,34 +49,6 @@ func readToken(cmd *cobra.Command, args []string) (string, error) {
 		return "", errors.New("no token: give it as an argument or on standard input")
 	}
 	return token, nil
-}
-
-func newTokenInspectCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "inspect [TOKEN]",
-		Short: "Print a token's chain as a tree: who, for whom, which task, what was dropped, how long",
-		Long: `Inspect shows what a token says, without verifying any signature: use 'token verify' for that.
-The token is read from standard input when it is not an argument, so that it stays out of the shell's history.`,
-		Example: "  countersign token inspect < token.txt",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			compact, err := readToken(cmd, args)
-			if err != nil {
-				return err
-			}
-			token, err := delegation.Parse(compact)
-			if err != nil {
-				return fmt.Errorf("not a delegation token: %w", err)
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), describeToken(token))
-			}
-			return printTree(cmd.OutOrStdout(), token, time.Now())
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
 }
 
 func newTokenVerifyCommand() *cobra.Command {
@@ -101,19 +73,14 @@ Exit status 0: the token is good. 1: it is not, with the reason.`,
 					return usageError{fmt.Errorf("--at %q: want a time such as 2026-11-25T10:00:00Z", at)}
 				}
 			}
-			c, err := loadConfig(configPath)
-			if err != nil {
-				return err
-			}
 			compact, err := readToken(cmd, args)
 			if err != nil {
 				return err
 			}
-			p, err := openParts(cmd.Context(), c, slog.New(slog.DiscardHandler))
-			if err != nil {
+			err = verifyToken(cmd.Context(), configPath, compact, peer.Peer{ID: id}, now)
+			if _, denied := errors.AsType[*denial.Error](err); err != nil && !denied {
 				return err
 			}
-			err = p.verifyToken(cmd, compact, peer.Peer{ID: id}, now)
 			if asJSON {
 				result := map[string]any{"valid": err == nil}
 				if err != nil {
@@ -135,18 +102,34 @@ Exit status 0: the token is good. 1: it is not, with the reason.`,
 	return cmd
 }
 
-// verifyToken does what a check does with a token before the call itself is looked at.
-func (p *parts) verifyToken(cmd *cobra.Command, compact string, presenter peer.Peer, now time.Time) error {
-	token, err := p.verifier.Verify(cmd.Context(), compact, presenter, now)
+// verifyToken does what a check does with a token before the call itself is looked at. What is wrong with the token is a
+// [denial.Error]; any other error means that it could not be told.
+func verifyToken(ctx context.Context, configPath, compact string, presenter peer.Peer, now time.Time) error {
+	c, err := loadConfig(configPath)
 	if err != nil {
 		return err
 	}
-	entry, revoked, err := p.revocations.Revoked(cmd.Context(), token.Marks(), now)
+	own, err := c.checkIdentity()
+	if err != nil {
+		return err
+	}
+	p, err := openParts(ctx, c, own, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	token, err := p.verifier.Verify(ctx, compact, presenter, now)
+	if err != nil {
+		return err
+	}
+	if err := p.revocations.sync(ctx); err != nil {
+		return denial.New(denial.RevocationUnknown, "%w", err)
+	}
+	entry, revoked, err := p.revocations.Revoked(ctx, token.Marks(), now)
 	switch {
 	case err != nil:
-		return err
+		return denial.New(denial.RevocationUnknown, "%w", err)
 	case revoked:
-		return denial.New(denial.Revoked, "%s %s is revoked: %s", entry.Kind, entry.Value, entry.Reason)
+		return denial.New(denial.Revoked, "%s is revoked: %s", entry, entry.Reason)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type tokenView struct {
 	MaxDepth  int        `json:"max_depth"`
 	Request   *boundView `json:"request,omitempty"`
 	Root      *tokenView `json:"root,omitempty"`
+	Check     *finding   `json:"check,omitempty"`
 }
 
 // boundView is the request that a token was made for.
@@ -67,8 +68,7 @@ func describeToken(t *delegation.Unverified) *tokenView {
 }
 
 // printTree shows the chain from the user down to the presenter.
-func printTree(w io.Writer, t *delegation.Unverified, now time.Time) error {
-	v := describeToken(t)
+func printTree(w io.Writer, v *tokenView, now time.Time) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s", printable(v.Subject))
 	if v.Task != "" {
@@ -98,8 +98,8 @@ func printTree(w io.Writer, t *delegation.Unverified, now time.Time) error {
 	if len(chain) == 0 {
 		v.printHop(&b, "   ", now)
 	}
-	fmt.Fprintf(&b, "transaction %s, audience %s, depth %d of %d; signatures not verified\n",
-		printable(v.Txn), printable(v.Audience), v.Depth, v.MaxDepth)
+	fmt.Fprintf(&b, "transaction %s, audience %s, depth %d of %d\n", printable(v.Txn), printable(v.Audience), v.Depth, v.MaxDepth)
+	fmt.Fprintf(&b, "check: %s\n", printable(v.Check.String()))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
