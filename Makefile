@@ -1,4 +1,5 @@
-# Countersign. `make` alone lists what there is. Everything that is installed or built goes to .cache; nothing needs root.
+# Countersign. `make` alone lists what there is. Everything that is installed or built goes to .cache, and nothing needs
+# root, but for redis-server: see e2e/tools/redis.sh.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(CURDIR)/.cache
 BIN := $(CACHE)/bin
 # Modules beside the main one. The tools of e2e/tools/spire have no code of ours.
-MODULES := k8s e2e/tools/image
+MODULES := k8s e2e/tools/image e2e/bench
 
 GOLANGCI_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
@@ -26,6 +27,8 @@ BENCHCOUNT ?= 1
 SUITE := e2e/tools/suite.sh
 # Where tests find the real programs. They are set in the shell that runs the tests, after the programs are there.
 WITH_ENVOY = COUNTERSIGN_ENVOY="$$(e2e/tools/envoy.sh)"; export COUNTERSIGN_ENVOY;
+WITH_REDIS = REDIS_SERVER="$$(e2e/tools/redis.sh)"; export REDIS_SERVER;
+WITH_RECIPES = e2e/tools/recipes.sh; export PATH="$(CACHE)/node/bin:$$PATH";
 WITH_SPIRE = export COUNTERSIGN_SPIRE_SERVER=$(BIN)/spire-server COUNTERSIGN_SPIRE_AGENT=$(BIN)/spire-agent;
 
 .PHONY: help
@@ -46,7 +49,7 @@ test: test-unit test-fuzz test-e2e test-k8s test-image ## all suites; make --kee
 
 .PHONY: test-unit
 test-unit: need-go need-cc ## tests with the race detector, and how much of authz/ they reach
-	@$(WITH_ENVOY) $(SUITE) unit e2e/tools/unit.sh
+	@$(WITH_ENVOY) $(WITH_REDIS) $(SUITE) unit e2e/tools/unit.sh
 
 .PHONY: test-fuzz
 test-fuzz: FUZZTIME ?= 30s
@@ -55,7 +58,7 @@ test-fuzz: need-go ## every fuzz target for FUZZTIME (30s)
 
 .PHONY: test-e2e
 test-e2e: need-go $(SPIRE_STAMP) ## the real thing: Envoy, SPIRE and MCP peers
-	@$(WITH_ENVOY) $(WITH_SPIRE) $(SUITE) e2e go test -count=1 -timeout 20m ./e2e/...
+	@$(WITH_ENVOY) $(WITH_REDIS) $(WITH_RECIPES) $(WITH_SPIRE) $(SUITE) e2e go test -count=1 -timeout 20m ./e2e/...
 
 .PHONY: test-k8s
 test-k8s: need-go ## render the manifests and have countersign and Envoy read them
@@ -72,7 +75,8 @@ fuzz: need-go ## look for inputs that break a parser: every fuzz target for FUZZ
 
 .PHONY: bench
 bench: need-go $(SPIRE_STAMP) ## all benchmarks, BENCHCOUNT times (1)
-	@$(WITH_ENVOY) $(WITH_SPIRE) go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./authz/... ./cedar/... ./envoy/... ./e2e/...
+	@$(WITH_ENVOY) $(WITH_REDIS) $(WITH_SPIRE) go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./authz/... ./cedar/... ./envoy/... ./e2e/...
+	@go test -C e2e/bench -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./...
 
 # govulncheck is not part of this: what it finds depends on a database on the network and on the day. See `make vuln`.
 .PHONY: lint

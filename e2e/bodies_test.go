@@ -72,7 +72,7 @@ func TestBodyLimits(t *testing.T) {
 				{"in pieces", pieces(body[:limit/2], body[limit/2:limit-1], body[limit-1:]), -1},
 			} {
 				t.Run(size.name+" "+sending.name, func(t *testing.T) {
-					reached := watch(t, st)
+					reached := watch(t, st, "crm")
 					got, err := rawCall{
 						client: c, url: st.URLs["crm"], header: callHeader("attach_note", token),
 						body: sending.body, length: sending.length,
@@ -190,7 +190,7 @@ func TestNothingIsSmuggledBehindTheLimit(t *testing.T) {
 							{"after a pause", &paused{ctx: t.Context(), stage: st, begin: begin, rest: []byte(rest.text)}, -1},
 						} {
 							t.Run(cut.name+" "+rest.name+" "+sending.name, func(t *testing.T) {
-								reached := watch(t, st)
+								reached := watch(t, st, "crm")
 								got, err := rawCall{
 									client: c, url: st.URLs["crm"], header: callHeader("attach_note", token),
 									body: sending.body, length: sending.length,

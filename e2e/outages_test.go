@@ -37,7 +37,7 @@ func TestNothingPassesWithoutCountersign(t *testing.T) {
 			} else {
 				<-st.Countersign[0].Exited()
 			}
-			reached := watch(t, st)
+			reached := watch(t, st, "crm")
 			for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete, http.MethodOptions} {
 				call := readCase(planner, st, token)
 				call.method = method

@@ -133,15 +133,15 @@ func clientAs(t *testing.T, st *stage.Stage, svid stage.SVID, version string) *h
 }
 
 // watch returns a function that lists what reached the crm since.
-func watch(t *testing.T, st *stage.Stage) func() []wire.Request {
+func watch(t *testing.T, st *stage.Stage, server string) func() []wire.Request {
 	t.Helper()
-	mark, err := st.Received["crm"].Mark()
+	mark, err := st.Received[server].Mark()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return func() []wire.Request {
 		t.Helper()
-		reached, err := st.Received["crm"].Since(mark)
+		reached, err := st.Received[server].Since(mark)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign.dev/authz/redisstore/redistest"
 	"countersign.dev/e2e/scene"
 	"countersign.dev/e2e/stage"
 )
@@ -18,25 +19,31 @@ func TestScenes(t *testing.T) {
 		name    string
 		options stage.Options
 	}{
-		{"plain upstream", stage.Options{}},
-		{"TLS upstream", stage.Options{UpstreamTLS: true}},
-		{"joined headers", stage.Options{UpstreamTLS: true, JoinedHeaders: true}},
+		{"plain upstream", stage.Options{Login: true}},
+		{"TLS upstream", stage.Options{UpstreamTLS: true, Login: true}},
+		{"joined headers", stage.Options{UpstreamTLS: true, Login: true, JoinedHeaders: true}},
 	} {
-		t.Run(upstream.name, func(t *testing.T) {
-			st := raise(t, upstream.options)
-			for _, http := range []string{"1.1", "2"} {
-				for _, version := range versions {
-					t.Run("HTTP "+http+" MCP "+version, func(t *testing.T) {
-						playAll(t, st, scene.Options{Version: version, HTTP: http})
-					})
-				}
-			}
-		})
+		t.Run(upstream.name, func(t *testing.T) { playOverEachProtocol(t, raise(t, upstream.options), scene.All()) })
+	}
+	t.Run("a shared store", func(t *testing.T) {
+		redis := redistest.Start(t)
+		st := raise(t, stage.Options{UpstreamTLS: true, Login: true, Redis: redis.URL()})
+		playOverEachProtocol(t, st, append(scene.All(), scene.Fleet()...))
+	})
+}
+
+func playOverEachProtocol(t *testing.T, st *stage.Stage, scenes []scene.Scene) {
+	for _, http := range []string{"1.1", "2"} {
+		for _, version := range versions {
+			t.Run("HTTP "+http+" MCP "+version, func(t *testing.T) {
+				playAll(t, st, scenes, scene.Options{Version: version, HTTP: http})
+			})
+		}
 	}
 }
 
-func playAll(t *testing.T, st *stage.Stage, options scene.Options) {
-	for _, s := range scene.All() {
+func playAll(t *testing.T, st *stage.Stage, scenes []scene.Scene, options scene.Options) {
+	for _, s := range scenes {
 		t.Run(s.Title, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()

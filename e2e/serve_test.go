@@ -54,10 +54,18 @@ listen: {grpc: {address: "unix://`+s.path("s")+`"}, admin: "`+s.admin+`"}
 servers: [{name: crm, backend: "spiffe://acme.example/crm"}]
 issuers: [{issuer: "https://tts.acme.example", role: root, keys: {file: issuers.json}}]
 policy: {directory: policies}
-revocations: revoked.yaml
+revocations: {file: revoked.yaml}
 audit: {output: audit.log}
 reload: {poll: 1s, debounce: 10ms}
 `)
+	s.start()
+	return s
+}
+
+// start runs the program with countersign.yaml and waits until it answers.
+func (s *server) start() {
+	t := s.t
+	t.Helper()
 	s.cmd = exec.CommandContext(t.Context(), programs.Countersign, "serve", "--config", s.path("countersign.yaml"))
 	log, err := os.Create(s.path("stderr"))
 	if err != nil {
@@ -80,7 +88,6 @@ reload: {poll: 1s, debounce: 10ms}
 	}
 	t.Cleanup(func() { _ = s.conn.Close() })
 	s.until("the admin listener answers", func() bool { code, _ := s.get("/healthz"); return code == http.StatusOK })
-	return s
 }
 
 func freeAddress(t *testing.T) string {

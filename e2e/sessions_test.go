@@ -21,11 +21,12 @@ type agentSession struct {
 	id    int
 }
 
-func openSession(t *testing.T, st *stage.Stage, name string, open wire.Command) agentSession {
+// openSession opens one as the planner.
+func openSession(t *testing.T, st *stage.Stage, open wire.Command) agentSession {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
-	agent, err := st.Agent(ctx, name)
+	agent, err := st.Agent(ctx, "planner")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func denyAndGoOn(t *testing.T, st *stage.Stage, version string) {
 		t.Fatal(err)
 	}
 
-	s := openSession(t, st, "planner", wire.Command{URL: st.URLs["crm"], Token: good, Version: version})
+	s := openSession(t, st, wire.Command{URL: st.URLs["crm"], Token: good, Version: version})
 	alive := func(after string) {
 		t.Helper()
 		reply := s.call(good, "read_case", map[string]any{"case_id": "4711"})
@@ -118,7 +119,7 @@ func denyAndGoOn(t *testing.T, st *stage.Stage, version string) {
 		{"an expired token", expired, "read_case", map[string]any{"case_id": "4711"}},
 		{"a token of somebody else", foreign, "read_case", map[string]any{"case_id": "4711"}},
 	} {
-		reached := watch(t, st)
+		reached := watch(t, st, "crm")
 		reply := s.call(c.token, c.tool, c.arguments)
 		if reply.Error == "" && !reply.ToolError {
 			t.Errorf("%s: %+v, want it refused", c.name, reply)
@@ -140,8 +141,8 @@ func denyAndGoOn(t *testing.T, st *stage.Stage, version string) {
 // A session of a protocol version that has them is its owner's alone.
 func TestForeignSession(t *testing.T) {
 	st := raise(t, stage.Options{})
-	reached := watch(t, st)
-	s := openSession(t, st, "planner", wire.Command{URL: st.URLs["crm"], Token: grant(t, st), Version: "2025-11-25"})
+	reached := watch(t, st, "crm")
+	s := openSession(t, st, wire.Command{URL: st.URLs["crm"], Token: grant(t, st), Version: "2025-11-25"})
 	if reply := s.call("", "read_case", map[string]any{"case_id": "4711"}); reply.Error != "" {
 		t.Fatal(reply.Error)
 	}
@@ -164,7 +165,7 @@ func TestForeignSession(t *testing.T) {
 	}
 	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
 		t.Run(method, func(t *testing.T) {
-			reached := watch(t, st)
+			reached := watch(t, st, "crm")
 			call := rawCall{
 				client: client(t, st, "intern", "2"), url: st.URLs["crm"], method: method,
 				header: http.Header{
@@ -209,7 +210,7 @@ func TestStreamsAndLargeCalls(t *testing.T) {
 }
 
 func streamAndNote(t *testing.T, st *stage.Stage, http, version string) {
-	s := openSession(t, st, "planner", wire.Command{URL: st.URLs["crm"], Token: grant(t, st), Version: version, HTTP: http})
+	s := openSession(t, st, wire.Command{URL: st.URLs["crm"], Token: grant(t, st), Version: version, HTTP: http})
 	const count = 100
 	reply := s.do(wire.Command{
 		Op: wire.Call, Tool: "export_cases", Arguments: json.RawMessage(`{"count":100}`), Notifications: count,

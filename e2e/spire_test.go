@@ -14,8 +14,8 @@ import (
 // With SPIRE every identity lives for seconds: Envoy's by SDS, all others' by the Workload API.
 func TestSPIRE(t *testing.T) {
 	// Connections to Countersign end often, so that they begin with new SVIDs, too.
-	st := raise(t, stage.Options{SPIRE: true, UpstreamTLS: true, ConnectionAge: 3 * time.Second})
-	t.Run("scenes", func(t *testing.T) { playAll(t, st, scene.Options{}) })
+	st := raise(t, stage.Options{SPIRE: true, UpstreamTLS: true, Login: true, ConnectionAge: 3 * time.Second})
+	t.Run("scenes", func(t *testing.T) { playAll(t, st, scene.All(), scene.Options{}) })
 	t.Run("rotation", func(t *testing.T) { callThroughRotations(t, st) })
 }
 

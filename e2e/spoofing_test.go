@@ -61,7 +61,7 @@ func spoofHeaders(t *testing.T, st *stage.Stage, version string) {
 		{"no token", func(h http.Header) { h.Del("Txn-Token") }, 200, denial.PolicyNoPermit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			reached := watch(t, st)
+			reached := watch(t, st, "crm")
 			call := readCase(client(t, st, "planner", version), st, token)
 			c.change(call.header)
 			got, err := call.do(t)
@@ -109,7 +109,7 @@ func checkArrived(t *testing.T, header map[string][]string, sent string) {
 func TestTokensInOtherHands(t *testing.T) {
 	st := raise(t, stage.Options{UpstreamTLS: true})
 	root := grant(t, st)
-	reached := watch(t, st)
+	reached := watch(t, st, "crm")
 	if got := readCase(client(t, st, "planner", "2"), st, root).must(t); !got.succeeded() {
 		t.Fatalf("got %d %s", got.status, got.body)
 	}
@@ -134,7 +134,7 @@ func TestTokensInOtherHands(t *testing.T) {
 		{"no token at all", "planner", "none", denial.TokenMalformed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			reached, records := watch(t, st), decided(t, st)
+			reached, records := watch(t, st, "crm"), decided(t, st)
 			got := readCase(client(t, st, c.presenter, "2"), st, c.token).must(t)
 			if got.status != http.StatusUnauthorized || !strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer ") {
 				t.Errorf("got %d %v %s, want 401 with a challenge", got.status, got.header, got.body)
@@ -155,7 +155,7 @@ func TestTokensInOtherHands(t *testing.T) {
 // Certificates that no SPIFFE authority would issue, or that another one did.
 func TestOddCertificates(t *testing.T) {
 	st := raise(t, stage.Options{})
-	foreign, err := stage.NewCA(t.TempDir())
+	foreign, err := stage.NewCA(t.TempDir(), stage.TrustDomain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestOddCertificates(t *testing.T) {
 				t.Fatal(err)
 			}
 			svid.Bundle = st.SVIDs["planner"].Bundle
-			reached, records := watch(t, st), decided(t, st)
+			reached, records := watch(t, st, "crm"), decided(t, st)
 			got, err := readCase(clientAs(t, st, svid, "2"), st, grant(t, st)).do(t)
 			if c.reason == "" {
 				if err == nil {

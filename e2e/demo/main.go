@@ -79,7 +79,7 @@ func raise(ctx context.Context, dir string, spire bool) (*stage.Stage, error) {
 			return nil, err
 		}
 	}
-	return stage.Start(ctx, stage.Options{Programs: programs, SPIRE: spire, UpstreamTLS: true})
+	return stage.Start(ctx, stage.Options{Programs: programs, SPIRE: spire, UpstreamTLS: true, Login: true})
 }
 
 // play plays all scenes, also after one went wrong.

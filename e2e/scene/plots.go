@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ func allowedCall(ctx context.Context, p *play) error {
 
 // The intern holds a genuine delegation from alice. Policy lets only support agents work on cases.
 func wrongAgent(ctx context.Context, p *play) error {
+	p.teller.Shown("the intern has a delegation of alice; only support agents work on cases")
 	token, err := p.grant(stage.Grant{Agent: "intern", Task: "case-4711", Scope: wide})
 	if err != nil {
 		return err
@@ -52,6 +54,7 @@ func wrongAgent(ctx context.Context, p *play) error {
 
 // The planner is the right agent, but bob is not in support.
 func userWithoutRight(ctx context.Context, p *play) error {
+	p.teller.Shown("the planner has a delegation of bob, who is not in support")
 	token, err := p.grant(stage.Grant{User: "bob", Task: "case-4711", Scope: wide})
 	if err != nil {
 		return err
@@ -74,6 +77,7 @@ func expiredTask(ctx context.Context, p *play) error {
 }
 
 func toolOutsideScope(ctx context.Context, p *play) error {
+	p.teller.Shown("delegated: " + strings.Join(wide, " "))
 	token, err := p.grant(stage.Grant{Task: "case-4711", Scope: wide})
 	if err != nil {
 		return err
@@ -103,6 +107,7 @@ func argumentOverPolicyLimit(ctx context.Context, p *play) error {
 
 // Policy would allow 300 EUR. Alice granted 150 at most.
 func argumentOverGrantedLimit(ctx context.Context, p *play) error {
+	p.teller.Shown("delegated: refunds of up to 150 EUR for case 4711; policy would allow 500")
 	token, err := p.grant(stage.Grant{Task: "case-4711", Scope: wide, Limits: []delegation.Detail{{
 		Server: "crm",
 		Tools: map[string]delegation.Arguments{"refund_case": {
@@ -133,7 +138,9 @@ func forgedHeaders(ctx context.Context, p *play) error {
 		"X-Forwarded-Client-Cert":           {"URI=" + stage.ID("supervisor")},
 		"X-Envoy-Auth-Failure-Mode-Allowed": {"true"},
 	}
-	p.teller.Shown(fmt.Sprintf("forged: %q", c.header))
+	for _, name := range slices.Sorted(maps.Keys(c.header)) {
+		p.teller.Shown("forged " + name + ": " + strings.Join(c.header[name], ", "))
+	}
 	o, err := p.allowed(ctx, c)
 	if err != nil {
 		return err
@@ -159,6 +166,7 @@ func forgedHeaders(ctx context.Context, p *play) error {
 
 // The intern got hold of the planner's token. Only the planner may present it, and the handshake says who calls.
 func stolenToken(ctx context.Context, p *play) error {
+	p.teller.Shown("the intern has a copy of the planner's token")
 	token, err := p.grant(stage.Grant{Task: "case-4711", Scope: wide})
 	if err != nil {
 		return err
@@ -198,6 +206,7 @@ func twoHops(ctx context.Context, p *play) error {
 
 // The planner may post refunds, and says so in the delegation. Policy lets the crm pass on reading only.
 func wideningHop(ctx context.Context, p *play) error {
+	p.teller.Shown("delegated to the planner: ledger/post_refund, too; of that, policy lets the crm have ledger/read_entry only")
 	token, err := p.grant(stage.Grant{Task: "case-4711", Scope: wide})
 	if err != nil {
 		return err
@@ -227,37 +236,49 @@ func wideningHop(ctx context.Context, p *play) error {
 	return nil
 }
 
+// Somebody in the planner sends the bytes of a refund again. They are genuine, and so is the delegation.
+func replayedCall(ctx context.Context, p *play) error {
+	token, err := p.grant(stage.Grant{Task: "case-4711", Scope: wide})
+	if err != nil {
+		return err
+	}
+	if _, err := p.allowed(ctx, refundCase(token, 120)); err != nil {
+		return err
+	}
+	if _, err := p.refused(ctx, refundCase(token, 120), denial.Replayed); err != nil {
+		return err
+	}
+	p.teller.Shown("another refund of 120 EUR needs another delegation")
+	if token, err = p.grant(stage.Grant{Task: "case-4711", Scope: wide}); err != nil {
+		return err
+	}
+	_, err = p.allowed(ctx, refundCase(token, 120))
+	return err
+}
+
 // One session, one token, the same call twice. In between the task is put on the deny-list.
 func revokedTask(ctx context.Context, p *play) error {
-	task := "case-" + time.Now().Format("150405.000000000")
-	token, err := p.grant(stage.Grant{Task: task, Scope: wide})
+	task := newTask()
+	c, err := p.readInSession(ctx, task)
 	if err != nil {
 		return err
 	}
-	session, err := p.open(ctx, "planner", "crm", token)
-	if err != nil {
-		return err
-	}
-	c := readCase("planner", token)
-	c.session = session
-	if _, err := p.allowed(ctx, c); err != nil {
-		return err
-	}
-	p.teller.Shown("task " + task + " is revoked")
+	p.teller.Shown("revocations.yaml: - {task: " + task + "}\n" +
+		"(one file for one replica; in a fleet with a shared store: countersign revoke --task " + task + ")")
 	if err := p.stage.Revoke(ctx, "task", task, "the customer withdrew the request"); err != nil {
 		return err
 	}
 	if _, err := p.refused(ctx, c, denial.Revoked); err != nil {
 		return err
 	}
-	// The agent survives: with another delegation of the same user its session goes on.
+	p.teller.Shown("the session lives on: the next call has a delegation for another task")
 	if c.token, err = p.grant(stage.Grant{Task: "case-4711", Scope: wide}); err != nil {
 		return err
 	}
 	if _, err := p.allowed(ctx, c); err != nil {
 		return err
 	}
-	return p.end(ctx, "planner", session)
+	return p.end(ctx, c.agent, c.session)
 }
 
 // The limit is raised while everything runs, and lowered again.
@@ -270,7 +291,7 @@ func editedPolicy(ctx context.Context, p *play) (err error) {
 	if _, err := p.refused(ctx, refundCase(token, 900), denial.PolicyForbidden); err != nil {
 		return err
 	}
-	p.teller.Shown("crm.cedar: " + high)
+	p.teller.Shown("crm.cedar: " + low + " becomes " + high)
 	if err := p.stage.EditPolicy(ctx, "crm.cedar", low, high); err != nil {
 		return err
 	}

@@ -19,10 +19,12 @@ type Scene struct {
 	plot  func(context.Context, *play) error
 }
 
-// All returns the scenes in order. They leave the stage as they found it, so that they can be played again.
+// All returns the scenes in order, for a stage with a login ([stage.Options].Login). They leave the stage as they found it, so that they can be played again.
 func All() []Scene {
 	return []Scene{
 		{"An allowed call", allowedCall},
+		{"A token for a task, from the token endpoint", tokenRequest},
+		{"Logging in, and stepping up", stepUp},
 		{"A wrong agent", wrongAgent},
 		{"A user without the right", userWithoutRight},
 		{"An expired task", expiredTask},
@@ -33,6 +35,7 @@ func All() []Scene {
 		{"A stolen token", stolenToken},
 		{"Two hops", twoHops},
 		{"A hop that tries to widen", wideningHop},
+		{"A call replayed", replayedCall},
 		{"A task revoked while it runs", revokedTask},
 		{"A policy edited while it is in force", editedPolicy},
 	}
@@ -210,10 +213,19 @@ func (p *play) allowed(ctx context.Context, c call) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	p.teller.Answered(!o.reply.ToolError, o.reply.Text)
+	p.tellAllowed(o)
+	return o, nil
+}
+
+// tellAllowed tells of a call that was allowed in the end.
+func (p *play) tellAllowed(o outcome) {
+	text := o.reply.Text
+	if o.reply.ToolError {
+		text = "the call may pass, but the tool fails: " + text
+	}
+	p.teller.Answered(!o.reply.ToolError, text)
 	p.teller.Because(fmt.Sprintf("permitted by %s, for %s, task %s",
 		strings.Join(o.record.PolicyIDs, " and "), o.record.Subject, o.record.Task))
-	return o, nil
 }
 
 // refused announces that a call is refused for this reason, and that the server never sees it.
@@ -237,10 +249,6 @@ func (p *play) refused(ctx context.Context, c call, reason denial.Reason) (outco
 	}
 	p.teller.Answered(false, fmt.Sprintf("HTTP %d, JSON-RPC error %d %q %s",
 		o.reply.Status, o.reply.Refusal.Code, o.reply.Refusal.Message, o.reply.Refusal.Data))
-	why := o.record.Reason + ": " + o.record.Detail
-	if len(o.record.PolicyIDs) > 0 {
-		why += fmt.Sprintf(" (%s)", strings.Join(o.record.PolicyIDs, ", "))
-	}
-	p.teller.Because(why)
+	p.teller.Because(o.record.Reason + ": " + o.record.Detail)
 	return o, nil
 }

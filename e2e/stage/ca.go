@@ -15,16 +15,10 @@ import (
 	"time"
 )
 
-// TrustDomain is the trust domain of the stage.
-const TrustDomain = "acme.example"
-
-// ID returns the SPIFFE ID of a workload of the stage, such as "planner".
-func ID(workload string) string { return "spiffe://" + TrustDomain + "/" + workload }
-
-// CA is the certificate authority of the trust domain. It issues X.509-SVIDs as PEM files (SPIFFE X.509-SVID, section 2
+// CA is the certificate authority of a trust domain. It issues X.509-SVIDs as PEM files (SPIFFE X.509-SVID, section 2
 // to 5), which is all that the embedded stage needs in place of SPIRE.
 type CA struct {
-	dir         string
+	dir, domain string
 	key         *ecdsa.PrivateKey
 	certificate *x509.Certificate
 }
@@ -39,8 +33,8 @@ type SVID struct {
 	Bundle string
 }
 
-// NewCA makes an authority that keeps its files in dir.
-func NewCA(dir string) (*CA, error) {
+// NewCA makes an authority of a trust domain that keeps its files in dir.
+func NewCA(dir, domain string) (*CA, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of the authority: %w", err)
 	}
@@ -48,7 +42,7 @@ func NewCA(dir string) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the key of the authority: %w", err)
 	}
-	uri := &url.URL{Scheme: "spiffe", Host: TrustDomain}
+	uri := &url.URL{Scheme: "spiffe", Host: domain}
 	template := certificateTemplate(uri, 24*time.Hour)
 	// A name that its certificates do not have: OpenSSL takes a certificate with one name for subject and issuer to be
 	// self-signed.
@@ -64,7 +58,7 @@ func NewCA(dir string) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the authority back: %w", err)
 	}
-	ca := &CA{dir: dir, key: key, certificate: certificate}
+	ca := &CA{dir: dir, domain: domain, key: key, certificate: certificate}
 	return ca, writePEM(ca.bundle(), "CERTIFICATE", der)
 }
 
@@ -82,7 +76,7 @@ func (ca *CA) Issue(workload string, changes ...func(*x509.Certificate)) (SVID, 
 	if err != nil {
 		return SVID{}, fmt.Errorf("making the key of %s: %w", workload, err)
 	}
-	template := certificateTemplate(&url.URL{Scheme: "spiffe", Host: TrustDomain, Path: "/" + workload}, time.Hour)
+	template := certificateTemplate(&url.URL{Scheme: "spiffe", Host: ca.domain, Path: "/" + workload}, time.Hour)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	for _, change := range changes {

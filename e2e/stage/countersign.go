@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,50 +20,74 @@ import (
 var (
 	//go:embed countersign.yaml.tmpl
 	countersignTemplate string
-	//go:embed demo
+	//go:embed demo federation
 	demoFiles embed.FS
 )
 
 // countersignConfig is what varies in the configuration of Countersign.
 type countersignConfig struct {
+	House
 	GRPCPort, AdminPort int
+	// TokenPort is where its token endpoint is.
+	TokenPort int
+	// KeysPort is where it serves its keys. Neighbour is nil for a house that federates with nobody.
+	KeysPort  int
+	Neighbour *neighbour
 	// SVID is its identity in files; WorkloadAPI the address of the Workload API that gives it one instead.
 	SVID        SVID
 	WorkloadAPI string
-	Servers     []string
 	Denials     string
 	MaxBody     int
+	// Login has the crm take access tokens; nil for none. PlainHeaders has it told in plain header fields.
+	Login        *loginConfig
+	PlainHeaders bool
 	// ConnectionAge is how long a connection of Envoy is kept.
 	ConnectionAge time.Duration
 	Audit         string
+	// Redis is the URL of the store that the replicas share, empty for none. With one, ControlPort is where workloads
+	// revoke, and Staleness for how long the store may be away.
+	Redis       string
+	ControlPort int
+	Staleness   time.Duration
 }
 
-// TrustDomain is the trust domain.
-func (countersignConfig) TrustDomain() string { return TrustDomain }
+// neighbour is a house that another one federates with, as the other one's Envoy and Countersign know it.
+type neighbour struct {
+	House
+	// KeysPort is where its Countersign serves its keys.
+	KeysPort int
+	// Bundle is the file with its X.509 authorities, empty with SPIRE.
+	Bundle string
+}
 
 // Gateway is the only one that may ask.
-func (countersignConfig) Gateway() string { return ID("gateway") }
+func (c countersignConfig) Gateway() string { return c.ID("gateway") }
+
+// TokenIssuer is the iss of the delegations that the token endpoint begins.
+func (c countersignConfig) TokenIssuer() string { return tokenIssuer(c.Domain) }
+
+// PeopleIssuer is the iss of people's access tokens.
+func (countersignConfig) PeopleIssuer() string { return peopleIssuer }
 
 // RootIssuer begins the delegations.
 func (countersignConfig) RootIssuer() string { return rootIssuer }
 
-// writeSources fills dir with what all replicas read: the policies, entities and tools of the demo, a fresh signing key,
+// RootDomain is the trust domain that they are for.
+func (countersignConfig) RootDomain() string { return TrustDomain }
+
+// writeSources fills dir with what all replicas of a house read: its policies, entities and tools, fresh signing keys,
 // and the public keys of the root issuer.
-func writeSources(dir string, issuer *Issuer) error {
-	files, err := fs.Sub(demoFiles, "demo")
-	if err != nil {
-		return fmt.Errorf("opening the files of the demo: %w", err)
+func writeSources(dir string, house House, issuer *Issuer) error {
+	if err := house.furnish(dir); err != nil {
+		return err
 	}
-	if err := os.CopyFS(dir, files); err != nil {
-		return fmt.Errorf("copying the files of the demo: %w", err)
-	}
-	key, err := trust.GenerateKey("ES256")
+	signing, err := newSigningKey()
 	if err != nil {
-		return fmt.Errorf("making Countersign's signing key: %w", err)
+		return err
 	}
-	signing, err := json.Marshal(key)
+	beginning, err := newSigningKey()
 	if err != nil {
-		return fmt.Errorf("encoding Countersign's signing key: %w", err)
+		return err
 	}
 	public, err := issuer.jwks()
 	if err != nil {
@@ -72,6 +95,7 @@ func writeSources(dir string, issuer *Issuer) error {
 	}
 	for name, data := range map[string][]byte{
 		"keys/signing.jwk":      signing,
+		"root-keys/signing.jwk": beginning,
 		"issuers/tts.jwks.json": public,
 		"revocations.yaml":      []byte("revocations: []\n"),
 	} {
@@ -86,18 +110,36 @@ func writeSources(dir string, issuer *Issuer) error {
 	return nil
 }
 
-// startCountersign runs a replica and waits until it is ready to decide.
-func startCountersign(ctx context.Context, logs, dir, name, program string, config countersignConfig) (*Process, error) {
+func newSigningKey() ([]byte, error) {
+	key, err := trust.GenerateKey("ES256")
+	if err != nil {
+		return nil, fmt.Errorf("making a signing key of Countersign: %w", err)
+	}
+	data, err := json.Marshal(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a signing key of Countersign: %w", err)
+	}
+	return data, nil
+}
+
+// write writes the configuration of a replica and returns its file.
+func (c countersignConfig) write(dir, name string) (string, error) {
 	t, err := template.New(name).Option("missingkey=error").Parse(countersignTemplate)
 	if err != nil {
-		return nil, fmt.Errorf("parsing the template of the configuration: %w", err)
+		return "", fmt.Errorf("parsing the template of the configuration: %w", err)
 	}
 	var yaml bytes.Buffer
-	if err := t.Execute(&yaml, config); err != nil {
-		return nil, fmt.Errorf("writing the configuration: %w", err)
+	if err := t.Execute(&yaml, c); err != nil {
+		return "", fmt.Errorf("writing the configuration: %w", err)
 	}
 	file := filepath.Join(dir, name+".yaml")
-	if err := replaceFile(file, yaml.Bytes()); err != nil {
+	return file, replaceFile(file, yaml.Bytes())
+}
+
+// startCountersign runs a replica and waits until it is ready to decide.
+func startCountersign(ctx context.Context, logs, dir, name, program string, config countersignConfig) (*Process, error) {
+	file, err := config.write(dir, name)
+	if err != nil {
 		return nil, err
 	}
 	p, err := start(logs, name, false, program, "serve", "--config", file)
@@ -116,7 +158,17 @@ type Status struct {
 	Policy struct {
 		Revision string `json:"revision"`
 	} `json:"policy"`
-	Revocations int `json:"revocations"`
+	Issuers []struct {
+		Issuer string
+		Keys   []string
+	} `json:"issuers"`
+	Revocations struct {
+		Entries int `json:"entries"`
+		Shared  struct {
+			Usable bool   `json:"usable"`
+			Error  string `json:"error"`
+		} `json:"shared"`
+	} `json:"revocations"`
 }
 
 // Status asks Countersign how it is.
@@ -150,7 +202,7 @@ func (s *Stage) Revoke(ctx context.Context, kind, value, reason string) error {
 	if err := replaceFile(filepath.Join(s.ConfigDir, "revocations.yaml"), []byte(list)); err != nil {
 		return err
 	}
-	return s.reloaded(ctx, "has revoked "+value, func(now Status) bool { return now.Revocations == count })
+	return s.reloaded(ctx, "has revoked "+value, func(now Status) bool { return now.Revocations.Entries == count })
 }
 
 // EditPolicy replaces a text in a policy file, and returns once the new policies are in force.

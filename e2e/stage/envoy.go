@@ -20,10 +20,13 @@ var envoyTemplate string
 
 // envoyConfig is what varies in the configuration of Envoy.
 type envoyConfig struct {
+	House
 	AdminPort int
+	// Neighbour is the house whose workloads may call, too; nil if there is none.
+	Neighbour *neighbour
 	// CountersignPorts are those of the replicas.
 	CountersignPorts []int
-	Servers          []envoyServer
+	Backends         []envoyServer
 	// MaxRequestBytes is the largest body that Envoy buffers for the check.
 	MaxRequestBytes int
 	// RawHeaders has Envoy send headers one by one instead of joined by name.
@@ -43,27 +46,33 @@ type envoyServer struct {
 	BackendPort int
 }
 
-// Workload is the SPIFFE ID that the backend must prove.
-func (s envoyServer) Workload() string { return ID(s.Name) }
-
-// Countersign is the SPIFFE ID that Countersign must prove.
-func (envoyConfig) Countersign() string { return ID("countersign") }
-
-// Workloads is the prefix of the SPIFFE IDs that may connect at all.
-func (envoyConfig) Workloads() string { return ID("") }
+// Workloads are the prefixes of the SPIFFE IDs that may connect at all.
+func (c envoyConfig) Workloads() []string {
+	prefixes := []string{c.ID("")}
+	if c.Neighbour != nil {
+		prefixes = append(prefixes, c.Neighbour.ID(""))
+	}
+	return prefixes
+}
 
 // identity is one end of an mTLS connection: who Envoy is there, and whom it accepts.
 type identity struct {
 	envoyConfig
 	// Match is the kind of comparison, Accept what the other side's SPIFFE ID is compared with.
-	Match, Accept string
+	Match  string
+	Accept []string
 }
 
 // Gateway is Envoy's own SPIFFE ID.
-func (identity) Gateway() string { return ID("gateway") }
+func (i identity) Gateway() string { return i.ID("gateway") }
 
-// TrustDomain is the name by which SPIRE serves the bundle.
-func (identity) TrustDomain() string { return "spiffe://" + TrustDomain }
+// BundleName is the name by which SPIRE serves the bundle of the own trust domain, or all bundles, each for its own.
+func (i identity) BundleName() string {
+	if i.Neighbour != nil {
+		return "ALL"
+	}
+	return "spiffe://" + i.Domain
+}
 
 type endpoints struct {
 	Name  string
@@ -76,8 +85,11 @@ func (c envoyConfig) render() ([]byte, error) {
 		"quote":     strconv.Quote,
 		"endpoints": func(name string, port int) endpoints { return endpoints{name, []int{port}} },
 		"replicas":  func(ports []int) endpoints { return endpoints{"countersign", ports} },
-		"tls": func(c envoyConfig, match, accept string) identity {
-			return identity{envoyConfig: c, Match: match, Accept: accept}
+		"anyBelow": func(c envoyConfig, prefixes []string) identity {
+			return identity{envoyConfig: c, Match: "prefix", Accept: prefixes}
+		},
+		"only": func(c envoyConfig, id string) identity {
+			return identity{envoyConfig: c, Match: "exact", Accept: []string{id}}
 		},
 	}).Parse(envoyTemplate)
 	if err != nil {

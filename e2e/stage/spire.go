@@ -19,51 +19,81 @@ const SVIDTTL = 30 * time.Second
 // spire is a SPIRE server and an agent. A workload is who it is because of the program that it runs, which is why every
 // workload has its own.
 type spire struct {
+	House
+	dir           string
 	server, agent *Process
+	programs      Programs
 	port          int
-	program       string // of the server, for its commands
 	serverSocket  string
 	agentSocket   string
+	// bundlePort is where the server offers its bundle to other trust domains (SPIFFE Federation, https_spiffe).
+	bundlePort int
+	federates  []string // trust domains whose bundles the workloads get, too
 }
 
 // host is the SPIFFE ID under which the agent attests; every workload's entry is below it.
-var host = ID("host")
+func (s *spire) host() string { return s.ID("host") }
 
-// startSPIRE runs server and agent and registers the workloads: SPIFFE ID by path of the program. It returns when the
-// agent answers; a workload that asks it waits until its entry has arrived there.
-func startSPIRE(ctx context.Context, dir string, programs Programs, workloads map[string]string) (*spire, error) {
+// startSPIRE runs a server.
+func startSPIRE(ctx context.Context, dir string, house House, programs Programs) (*spire, error) {
 	dir = filepath.Join(dir, "spire")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of SPIRE: %w", err)
 	}
 	s := &spire{
-		program:      programs.SPIREServer,
+		House: house, dir: dir, programs: programs,
 		serverSocket: filepath.Join(dir, "server.sock"),
 		agentSocket:  filepath.Join(dir, "agent.sock"),
 	}
-	if err := s.startServer(ctx, dir, programs.SPIREServer); err != nil {
-		s.stop()
-		return nil, err
-	}
-	// Registered before the agent starts: it then learns all of them at its first synchronisation.
-	for workload, path := range workloads {
-		if err := s.register(ctx, workload, path); err != nil {
-			s.stop()
-			return nil, err
-		}
-	}
-	if err := s.startAgent(ctx, dir, programs.SPIREAgent); err != nil {
+	if err := s.startServer(ctx); err != nil {
 		s.stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *spire) startServer(ctx context.Context, dir, program string) error {
-	ports, err := freePorts(ctx, 1)
+// admit registers the workloads, SPIFFE ID by path of the program, and runs the agent. It returns when the agent answers;
+// a workload that asks it waits until its entry has arrived there.
+func (s *spire) admit(ctx context.Context, workloads map[string]string) error {
+	// Registered before the agent starts: it then learns all of them at its first synchronisation.
+	for workload, path := range workloads {
+		if err := s.register(ctx, workload, path); err != nil {
+			return err
+		}
+	}
+	return s.startAgent(ctx)
+}
+
+// federate makes the server take over the bundle of another trust domain: once by hand, which is what https_spiffe begins
+// with, and from then on from the other server itself, which proves its SPIFFE ID with that bundle.
+func (s *spire) federate(ctx context.Context, other *spire) error {
+	bundle, err := other.command(ctx, "bundle", "show", "-format", "spiffe")
+	if err != nil {
+		return fmt.Errorf("asking for the bundle of %s: %w", other.Domain, err)
+	}
+	file := filepath.Join(s.dir, other.Domain+".bundle.json")
+	if err := replaceFile(file, bundle); err != nil {
+		return err
+	}
+	if _, err := s.command(ctx, "federation", "create", "-trustDomain", other.Domain,
+		"-bundleEndpointURL", fmt.Sprintf("https://127.0.0.1:%d", other.bundlePort), "-bundleEndpointProfile", "https_spiffe",
+		"-endpointSpiffeID", other.ID("spire/server"),
+		"-trustDomainBundlePath", file, "-trustDomainBundleFormat", "spiffe"); err != nil {
+		return fmt.Errorf("federating with %s: %w", other.Domain, err)
+	}
+	if _, err := s.command(ctx, "federation", "refresh", "-id", "spiffe://"+other.Domain); err != nil {
+		return fmt.Errorf("fetching the bundle of %s: %w", other.Domain, err)
+	}
+	s.federates = append(s.federates, "spiffe://"+other.Domain)
+	return nil
+}
+
+func (s *spire) startServer(ctx context.Context) error {
+	ports, err := freePorts(ctx, 2)
 	if err != nil {
 		return err
 	}
+	s.port, s.bundlePort = ports[0], ports[1]
 	config := fmt.Sprintf(`server {
   bind_address = "127.0.0.1"
   bind_port = %d
@@ -72,21 +102,27 @@ func (s *spire) startServer(ctx context.Context, dir, program string) error {
   data_dir = %q
   log_level = "INFO"
   default_x509_svid_ttl = %q
+  federation {
+    bundle_endpoint {
+      address = "127.0.0.1"
+      port = %d
+      profile "https_spiffe" {}
+    }
+  }
 }
 plugins {
   DataStore "sql" { plugin_data { database_type = "sqlite3" connection_string = %q } }
   KeyManager "memory" { plugin_data {} }
   NodeAttestor "join_token" { plugin_data {} }
 }
-`, ports[0], s.serverSocket, TrustDomain, dir, SVIDTTL.String(), filepath.Join(dir, "server.sqlite3"))
-	file := filepath.Join(dir, "server.conf")
+`, s.port, s.serverSocket, s.Domain, s.dir, SVIDTTL.String(), s.bundlePort, filepath.Join(s.dir, "server.sqlite3"))
+	file := filepath.Join(s.dir, "server.conf")
 	if err := replaceFile(file, []byte(config)); err != nil {
 		return err
 	}
-	if s.server, err = start(dir, "spire-server", false, program, "run", "-config", file); err != nil {
+	if s.server, err = start(s.dir, "spire-server", false, s.programs.SPIREServer, "run", "-config", file); err != nil {
 		return err
 	}
-	s.port = ports[0]
 	return s.server.until(ctx, "is healthy", func() bool {
 		_, err := s.command(ctx, "healthcheck")
 		return err == nil
@@ -94,16 +130,21 @@ plugins {
 }
 
 func (s *spire) register(ctx context.Context, workload, path string) error {
-	_, err := s.command(ctx, "entry", "create", "-parentID", host, "-spiffeID", ID(workload),
-		"-selector", "unix:path:"+path, "-x509SVIDTTL", strconv.Itoa(int(SVIDTTL.Seconds())))
-	if err != nil {
+	entry := []string{
+		"entry", "create", "-parentID", s.host(), "-spiffeID", s.ID(workload),
+		"-selector", "unix:path:" + path, "-x509SVIDTTL", strconv.Itoa(int(SVIDTTL.Seconds())),
+	}
+	for _, domain := range s.federates {
+		entry = append(entry, "-federatesWith", domain)
+	}
+	if _, err := s.command(ctx, entry...); err != nil {
 		return fmt.Errorf("registering %s: %w", workload, err)
 	}
 	return nil
 }
 
-func (s *spire) startAgent(ctx context.Context, dir, program string) error {
-	out, err := s.command(ctx, "token", "generate", "-spiffeID", host, "-output", "json")
+func (s *spire) startAgent(ctx context.Context) error {
+	out, err := s.command(ctx, "token", "generate", "-spiffeID", s.host(), "-output", "json")
 	if err != nil {
 		return fmt.Errorf("making the join token: %w", err)
 	}
@@ -117,7 +158,7 @@ func (s *spire) startAgent(ctx context.Context, dir, program string) error {
 	if err != nil {
 		return fmt.Errorf("asking for the bundle: %w", err)
 	}
-	bundleFile := filepath.Join(dir, "bundle.pem")
+	bundleFile := filepath.Join(s.dir, "bundle.pem")
 	if err := replaceFile(bundleFile, bundle); err != nil {
 		return err
 	}
@@ -135,12 +176,13 @@ plugins {
   NodeAttestor "join_token" { plugin_data {} }
   WorkloadAttestor "unix" { plugin_data { discover_workload_path = true } }
 }
-`, s.port, s.agentSocket, TrustDomain, bundleFile, filepath.Join(dir, "agent"))
-	file := filepath.Join(dir, "agent.conf")
+`, s.port, s.agentSocket, s.Domain, bundleFile, filepath.Join(s.dir, "agent"))
+	file := filepath.Join(s.dir, "agent.conf")
 	if err := replaceFile(file, []byte(config)); err != nil {
 		return err
 	}
-	s.agent, err = start(dir, "spire-agent", false, program, "run", "-config", file, "-joinToken", token.Value)
+	program := s.programs.SPIREAgent
+	s.agent, err = start(s.dir, "spire-agent", false, program, "run", "-config", file, "-joinToken", token.Value)
 	if err != nil {
 		return err
 	}
@@ -151,7 +193,7 @@ plugins {
 
 // command runs a command of the SPIRE server against it and returns what it printed.
 func (s *spire) command(ctx context.Context, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, s.program, append(args, "-socketPath", s.serverSocket)...)
+	cmd := exec.CommandContext(ctx, s.programs.SPIREServer, append(args, "-socketPath", s.serverSocket)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -11,14 +11,8 @@ import (
 	"countersign.dev/e2e/workload/wire"
 )
 
-// actors are the workloads that play on a stage besides Envoy and Countersign.
-var actors = []string{"planner", "intern", "crm", "ledger"}
-
-// servers are those of the actors that are MCP servers behind Envoy.
-var servers = []string{"crm", "ledger"}
-
 // installWorkloads gives each workload a program of its own: another path, the same content.
-func installWorkloads(dir, program string) (map[string]string, error) {
+func installWorkloads(dir, program string, actors []string) (map[string]string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of the workloads: %w", err)
 	}
@@ -61,12 +55,18 @@ type greeting struct {
 
 // startWorkload runs a workload and waits until it has its identity and is ready.
 func (s *Stage) startWorkload(ctx context.Context, name, role string, args ...string) (*Process, greeting, error) {
-	all := []string{"-role", role, "-gateway", ID("gateway")}
+	all := []string{"-role", role, "-gateway", s.ID("gateway")}
+	if s.neighbour != nil {
+		all = append(all, "-other-gateway", s.neighbour.ID("gateway"))
+	}
 	if s.spire != nil {
 		all = append(all, "-workload-api", s.spire.workloadAPI())
 	} else {
 		svid := s.SVIDs[name]
 		all = append(all, "-certificate", svid.Certificate, "-key", svid.Key, "-bundle", svid.Bundle)
+		if s.neighbour != nil {
+			all = append(all, "-other-bundle", s.neighbour.CA.bundle())
+		}
 	}
 	p, err := start(s.Dir, name, true, s.workloads[name], append(all, args...)...)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Stage) startWorkload(ctx context.Context, name, role string, args ...st
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if err == nil && g.reply.Own.ID != ID(name) {
+	if err == nil && g.reply.Own.ID != s.ID(name) {
 		err = fmt.Errorf("it is %q", g.reply.Own.ID)
 	}
 	if err != nil {
@@ -95,7 +95,14 @@ func (s *Stage) startWorkload(ctx context.Context, name, role string, args ...st
 func (s *Stage) startServer(ctx context.Context, name string, port int) (*Process, error) {
 	args := []string{
 		"-listen", fmt.Sprintf("127.0.0.1:%d", port), "-record", s.Received[name].file,
-		"-keys", s.AdminURL + "/.well-known/jwks.json", "-audience", TrustDomain, "-ledger", s.URLs["ledger"],
+		"-countersign", s.ID("countersign"), "-audience", TrustDomain,
+		"-keys", fmt.Sprintf("https://127.0.0.1:%d/.well-known/jwks.json", s.replicas[0].KeysPort),
+	}
+	switch name {
+	case "crm":
+		args = append(args, "-next", s.url("ledger"))
+	case "ledger":
+		args = append(args, "-next", s.url("archive"))
 	}
 	if s.options.UpstreamTLS {
 		args = append(args, "-tls")

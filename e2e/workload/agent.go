@@ -66,8 +66,11 @@ func (a *agent) serve(ctx context.Context, in io.Reader, out io.Writer) error {
 const codeTransport = -32005
 
 func (a *agent) do(ctx context.Context, c wire.Command) (wire.Reply, error) {
-	if c.Op == wire.Open {
+	switch c.Op {
+	case wire.Open:
 		return a.open(ctx, c)
+	case wire.Exchange:
+		return a.exchange(ctx, c)
 	}
 	s, ok := a.sessions[c.Session]
 	if !ok {
@@ -105,6 +108,13 @@ func (a *agent) open(ctx context.Context, c wire.Command) (wire.Reply, error) {
 		},
 	})
 	transport := &mcp.StreamableClientTransport{Endpoint: c.URL, HTTPClient: s.carrier.client(), MaxRetries: -1}
+	if c.Login != nil {
+		handler, err := newLogin(*c.Login, s.carrier)
+		if err != nil {
+			return wire.Reply{}, err
+		}
+		transport.OAuthHandler = handler
+	}
 	opened, err := client.Connect(ctx, transport, &mcp.ClientSessionOptions{ProtocolVersion: c.Version})
 	var reply wire.Reply
 	s.carrier.describe(&reply)

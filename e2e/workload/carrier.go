@@ -20,6 +20,8 @@ type carrier struct {
 	token  string
 	peer   wire.Certificate
 	status int
+	// challenges came since they were last told.
+	challenges []wire.Challenge
 }
 
 // newCarrier has its own connections, so that a new session uses the newest X.509-SVIDs.
@@ -49,6 +51,16 @@ func (c *carrier) describe(reply *wire.Reply) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	reply.Own, reply.Gateway, reply.Status = c.credentials.own(), c.peer, c.status
+	reply.Challenges, c.challenges = c.challenges, nil
+}
+
+// asked notes what the user was asked for because of the newest challenge.
+func (c *carrier) asked(scope string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last := len(c.challenges) - 1; last >= 0 {
+		c.challenges[last].Asked = scope
+	}
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -70,6 +82,9 @@ func (c *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer c.mu.Unlock()
 	if req.Method == http.MethodPost {
 		c.status = resp.StatusCode
+		if challenge := resp.Header.Get("WWW-Authenticate"); challenge != "" {
+			c.challenges = append(c.challenges, wire.Challenge{Status: resp.StatusCode, Header: challenge})
+		}
 	}
 	c.peer = wire.Certificate{}
 	if resp.TLS != nil {

@@ -4,20 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // crm is the MCP server with the support cases. Some of its tools need the ledger, on behalf of whoever called.
-type crm struct {
-	ledger      string // URL
-	credentials *credentials
-}
+type crm struct{ ledger nextHop }
 
-func newCRM(ledger string, credentials *credentials) *mcp.Server {
-	c := &crm{ledger: ledger, credentials: credentials}
+func newCRM(ledger nextHop) *mcp.Server {
+	c := &crm{ledger}
 	s := mcp.NewServer(&mcp.Implementation{Name: "crm", Version: "1"}, nil)
 	mcp.AddTool(s, &mcp.Tool{
 		Name: "read_case", Description: "Read a support case.", Annotations: readOnly(),
@@ -64,7 +60,7 @@ func (c *crm) readCase(_ context.Context, _ *mcp.CallToolRequest, in caseInput) 
 }
 
 func (c *crm) refundCase(ctx context.Context, req *mcp.CallToolRequest, in refundInput) (*mcp.CallToolResult, any, error) {
-	entry, err := c.askLedger(ctx, req, "read_entry", readEntry{CaseID: in.CaseID})
+	entry, err := c.ledger.ask(ctx, req, "read_entry", readEntry{CaseID: in.CaseID})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +68,7 @@ func (c *crm) refundCase(ctx context.Context, req *mcp.CallToolRequest, in refun
 }
 
 func (c *crm) settleCase(ctx context.Context, req *mcp.CallToolRequest, in caseInput) (*mcp.CallToolResult, any, error) {
-	entry, err := c.askLedger(ctx, req, "post_refund", postRefund{CaseID: in.CaseID, Amount: 120})
+	entry, err := c.ledger.ask(ctx, req, "post_refund", postRefund{CaseID: in.CaseID, Amount: 120})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,30 +94,4 @@ func (c *crm) exportCases(ctx context.Context, req *mcp.CallToolRequest, in expo
 		}
 	}
 	return said("%d cases", in.Count), nil, nil
-}
-
-// askLedger is the next hop: the only credential is the token that came with the request, and it goes on as it came.
-func (c *crm) askLedger(ctx context.Context, req *mcp.CallToolRequest, tool string, arguments any) (string, error) {
-	if req.Extra == nil {
-		return "", errors.New("the request came without its header")
-	}
-	carrier := newCarrier(c.credentials, "", nil)
-	defer carrier.close()
-	carrier.setToken(req.Extra.Header.Get(tokenHeader))
-	client := mcp.NewClient(&mcp.Implementation{Name: "crm", Version: "1"}, nil)
-	ledger, err := client.Connect(ctx, &mcp.StreamableClientTransport{
-		Endpoint: c.ledger, HTTPClient: carrier.client(), MaxRetries: -1,
-	}, &mcp.ClientSessionOptions{ProtocolVersion: req.ProtocolVersion()})
-	if err != nil {
-		return "", fmt.Errorf("connecting to the ledger: %w", err)
-	}
-	defer ledger.Close()
-	result, err := ledger.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: arguments})
-	if err != nil {
-		return "", fmt.Errorf("asking the ledger: %w", err)
-	}
-	if result.IsError {
-		return "", fmt.Errorf("the ledger: %s", text(result))
-	}
-	return text(result), nil
 }

@@ -18,6 +18,8 @@ import (
 // identity says where the X.509-SVID comes from.
 type identity struct {
 	workloadAPI, certificate, key, bundle, gateway string
+	// otherGateway and otherBundle are of a trust domain that ours federates with; empty if there is none.
+	otherGateway, otherBundle string
 }
 
 // credentials are an X.509-SVID and the authorities to judge others by, both replaced while running if they come from
@@ -25,7 +27,8 @@ type identity struct {
 type credentials struct {
 	svids    x509svid.Source
 	bundles  x509bundle.Source
-	gateways tlsconfig.Authorizer
+	gateway  spiffeid.ID   // the one in front of us
+	gateways []spiffeid.ID // those to call through
 	closer   io.Closer
 }
 
@@ -34,7 +37,14 @@ func (i identity) open(ctx context.Context) (*credentials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-gateway: %w", err)
 	}
-	c := &credentials{gateways: tlsconfig.AuthorizeID(gateway)}
+	c := &credentials{gateway: gateway, gateways: []spiffeid.ID{gateway}}
+	if i.otherGateway != "" {
+		other, err := spiffeid.FromString(i.otherGateway)
+		if err != nil {
+			return nil, fmt.Errorf("-other-gateway: %w", err)
+		}
+		c.gateways = append(c.gateways, other)
+	}
 	if i.workloadAPI != "" {
 		source, err := workloadapi.NewX509Source(ctx, workloadapi.WithClientOptions(workloadapi.WithAddr(i.workloadAPI)))
 		if err != nil {
@@ -51,7 +61,15 @@ func (i identity) open(ctx context.Context) (*credentials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the authorities: %w", err)
 	}
-	c.svids, c.bundles = svid, bundle
+	bundles := x509bundle.NewSet(bundle)
+	if i.otherBundle != "" {
+		other, err := x509bundle.Load(c.gateways[len(c.gateways)-1].TrustDomain(), i.otherBundle)
+		if err != nil {
+			return nil, fmt.Errorf("loading the authorities of the other trust domain: %w", err)
+		}
+		bundles.Add(other)
+	}
+	c.svids, c.bundles = svid, bundles
 	return c, nil
 }
 
@@ -64,12 +82,20 @@ func (c *credentials) Close() error {
 
 // client is how to connect to a gateway, and to nobody else.
 func (c *credentials) client() *tls.Config {
-	return tlsconfig.MTLSClientConfig(c.svids, c.bundles, c.gateways)
+	return tlsconfig.MTLSClientConfig(c.svids, c.bundles, tlsconfig.AuthorizeOneOf(c.gateways...))
 }
 
-// server is how to be connected to by a gateway, and by nobody else.
+// server is how to be connected to by the gateway in front of us, and by nobody else.
 func (c *credentials) server() *tls.Config {
-	return tlsconfig.MTLSServerConfig(c.svids, c.bundles, c.gateways)
+	return tlsconfig.MTLSServerConfig(c.svids, c.bundles, tlsconfig.AuthorizeID(c.gateway))
+}
+
+// GetX509SVID implements [x509svid.Source].
+func (c *credentials) GetX509SVID() (*x509svid.SVID, error) { return c.svids.GetX509SVID() }
+
+// GetX509BundleForTrustDomain implements [x509bundle.Source].
+func (c *credentials) GetX509BundleForTrustDomain(td spiffeid.TrustDomain) (*x509bundle.Bundle, error) {
+	return c.bundles.GetX509BundleForTrustDomain(td)
 }
 
 // id is the own SPIFFE ID.

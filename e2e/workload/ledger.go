@@ -7,14 +7,21 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// newLedger is the MCP server with the books.
-func newLedger() *mcp.Server {
+// newLedger is the MCP server with the books. Where there is an archive, an entry comes with its document.
+func newLedger(archive nextHop) *mcp.Server {
 	s := mcp.NewServer(&mcp.Implementation{Name: "ledger", Version: "1"}, nil)
 	mcp.AddTool(s, &mcp.Tool{
 		Name: "read_entry", Description: "Read the ledger entry of a support case.",
 		Annotations: readOnly(),
-	}, func(_ context.Context, _ *mcp.CallToolRequest, in readEntry) (*mcp.CallToolResult, any, error) {
-		return said("case %s: paid 120 EUR", in.CaseID), nil, nil
+	}, func(ctx context.Context, req *mcp.CallToolRequest, in readEntry) (*mcp.CallToolResult, any, error) {
+		if archive.url == "" {
+			return said("case %s: paid 120 EUR", in.CaseID), nil, nil
+		}
+		document, err := archive.ask(ctx, req, "read_document", readDocument(in))
+		if err != nil {
+			return nil, nil, err
+		}
+		return said("case %s: paid 120 EUR, with %s", in.CaseID, document), nil, nil
 	})
 	mcp.AddTool(s, &mcp.Tool{
 		Name: "post_refund", Description: "Pay money back.",

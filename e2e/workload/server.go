@@ -12,40 +12,66 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
+	"countersign.dev/authz/trust"
+	"countersign.dev/authz/verify"
+	"countersign.dev/authz/verify/gosdk"
 	"countersign.dev/e2e/workload/wire"
 )
 
 // serverConfig is what the MCP servers are told.
 type serverConfig struct {
-	listen, record, keys, audience, ledger string
-	tls                                    bool
+	listen, record, keys, countersign, audience, next string
+	tls                                               bool
 }
 
 // serve runs an MCP server that accepts only requests which Countersign countersigned for it.
 func (s serverConfig) serve(ctx context.Context, name string, credentials *credentials, out io.Writer) error {
-	id, err := credentials.id()
+	verifier, err := s.newVerifier(ctx, name, credentials)
 	if err != nil {
 		return err
 	}
 	var tools *mcp.Server
 	switch name {
 	case "crm":
-		tools = newCRM(s.ledger, credentials)
+		tools = newCRM(nextHop{"crm", s.next, credentials})
+	case "ledger":
+		tools = newLedger(nextHop{"ledger", s.next, credentials})
 	default:
-		tools = newLedger()
+		tools = newArchive()
 	}
-	guard := &guard{
-		record: newRecorder(s.record),
-		tokens: newReceiver(s.keys, s.audience, id, name),
-		next:   eachVersion(tools),
-	}
+	tools.AddReceivingMiddleware(gosdk.Middleware(verifier))
+	front := &witness{record: newRecorder(s.record), verifier: verifier, next: gosdk.Handler(verifier, eachVersion(tools))}
 	var config *tls.Config
 	if s.tls {
 		config = credentials.server()
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
-	return listenAndServe(ctx, s.listen, config, guard, credentials, out)
+	return listenAndServe(ctx, s.listen, config, front, credentials, out)
+}
+
+// newVerifier knows Countersign by the keys that it serves over mTLS.
+func (s serverConfig) newVerifier(ctx context.Context, name string, c *credentials) (*verify.Verifier, error) {
+	id, err := c.id()
+	if err != nil {
+		return nil, err
+	}
+	countersign, err := spiffeid.FromString(s.countersign)
+	if err != nil {
+		return nil, fmt.Errorf("-countersign: %w", err)
+	}
+	var domains []spiffeid.TrustDomain
+	for _, gateway := range c.gateways {
+		domains = append(domains, gateway.TrustDomain())
+	}
+	return verify.New(ctx, verify.Config{
+		Self: id, Server: name, Audience: s.audience, MaxBody: largest,
+		Issuers: []trust.IssuerConfig{{
+			Issuer: s.countersign, Role: trust.Hop, KeysURL: s.keys, KeysServer: countersign, Identity: c,
+			ActorTrustDomains: domains,
+		}},
+	})
 }
 
 // eachVersion serves every protocol version: with sessions up to 2025-11-25, and without from 2026-07-28 on, which the

@@ -22,6 +22,8 @@ const (
 	Call = "call"
 	// Close ends a session.
 	Close = "close"
+	// Exchange asks a token endpoint for a token.
+	Exchange = "exchange"
 )
 
 // Command is what an agent shall do.
@@ -30,7 +32,10 @@ type Command struct {
 	// Session is the one to use or close; Open answers with a new one.
 	Session int `json:",omitempty"`
 
-	// URL is the MCP endpoint to open.
+	// Form is what to send to the token endpoint.
+	Form map[string]string `json:",omitempty"`
+
+	// URL is the MCP endpoint to open, or the token endpoint.
 	URL string `json:",omitempty"`
 	// Version is the MCP protocol version to speak, or else not to open a session at all; any when empty.
 	Version string `json:",omitempty"`
@@ -41,6 +46,8 @@ type Command struct {
 
 	// Token is the Txn-Token to send from now on in this session, if not empty.
 	Token string `json:",omitempty"`
+	// Login has the user log in as soon as a server asks for it; only for Open. No Txn-Token is needed then.
+	Login *Login `json:",omitempty"`
 	// Tool and Arguments are what to call.
 	Tool      string          `json:",omitempty"`
 	Arguments json.RawMessage `json:",omitempty"`
@@ -57,11 +64,14 @@ type Reply struct {
 	// Status is the HTTP status of the newest answer to a message.
 	Status int `json:",omitempty"`
 
+	// Challenges are those since the last command, in order.
+	Challenges []Challenge `json:",omitempty"`
+
 	// Session answers Open.
 	Session int `json:",omitempty"`
 	// Tools answers List.
 	Tools []string `json:",omitempty"`
-	// Text answers Call, with ToolError when the tool itself failed, and Progress as it was notified meanwhile.
+	// Text answers Exchange, as it came, and Call, with ToolError when the tool itself failed, and Progress as it was notified meanwhile.
 	Text      string   `json:",omitempty"`
 	ToolError bool     `json:",omitempty"`
 	Progress  []string `json:",omitempty"`
@@ -69,6 +79,21 @@ type Reply struct {
 	// Own and Gateway are the certificates in use on both ends of the newest connection of the session.
 	Own     Certificate
 	Gateway Certificate
+}
+
+// Login is an identity provider.
+type Login struct {
+	// Provider is its issuer and URL, Bundle a file with the X.509 authorities that vouch for it.
+	Provider, Bundle string
+}
+
+// Challenge is an answer that says what kind of access token is needed (RFC 6750, section 3), and what came of it.
+type Challenge struct {
+	Status int
+	// Header is the WWW-Authenticate of the answer.
+	Header string
+	// Asked is the scope that the user was asked for; empty if the user was not asked.
+	Asked string `json:",omitempty"`
 }
 
 // Refusal is a JSON-RPC error.

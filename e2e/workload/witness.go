@@ -12,38 +12,34 @@ import (
 	"os"
 	"sync"
 
+	"countersign.dev/authz/verify"
 	"countersign.dev/e2e/workload/wire"
 )
 
-// guard stands in front of an MCP server: it writes down what arrived, and lets in only what was countersigned for this
-// server and this very body.
-type guard struct {
-	record *recorder
-	tokens *receiver
-	next   http.Handler
+// witness stands in front of an MCP server: it writes down what arrived, and what the verifier says about it. To let in
+// or to refuse is not its business.
+type witness struct {
+	record   *recorder
+	verifier *verify.Verifier
+	next     http.Handler
 }
 
 // largest is the largest body that a server reads; far above what Envoy lets through, so that tests see what it does.
 const largest = 64 << 20
 
 // ServeHTTP implements [http.Handler].
-func (g *guard) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (wi *witness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, largest))
 	if err != nil {
 		// Written down all the same: part of a body that got this far is what must never happen.
-		g.record.add(req, body, fmt.Errorf("reading the body: %w", err))
+		wi.record.add(req, body, fmt.Errorf("reading the body: %w", err))
 		http.Error(w, "the body could not be read", http.StatusBadRequest)
 		return
 	}
-	err = g.tokens.check(req.Context(), req.Header.Values(tokenHeader), body)
-	g.record.add(req, body, err)
-	if err != nil {
-		log.Printf("refused %s %s: %v", req.Method, req.URL.Path, err)
-		http.Error(w, "not countersigned for this request", http.StatusUnauthorized)
-		return
-	}
+	_, err = wi.verifier.Verify(req.Context(), req.Method, req.Header, body)
+	wi.record.add(req, body, err)
 	req.Body = io.NopCloser(bytes.NewReader(body))
-	g.next.ServeHTTP(w, req)
+	wi.next.ServeHTTP(w, req)
 }
 
 // recorder appends requests to a file.
