@@ -49,7 +49,7 @@ func (c *check) identifyPeer(ctx context.Context) (err error) {
 	if c.peer, err = c.Peers.Read(c.req.Peer); err != nil {
 		return err
 	}
-	return c.refuseRevoked(ctx, revoke.Marks{Actors: []string{c.peer.ID.String()}})
+	return revoke.Refuse(ctx, c.Revocations, revoke.Marks{Actors: []string{c.peer.ID.String()}}, c.now)
 }
 
 func (c *check) findServer(context.Context) (err error) {
@@ -109,18 +109,7 @@ func (c *check) checkRevocation(ctx context.Context) error {
 		// The root was made now, but the delegation is as old as the token that it was made from.
 		marks.Issued = append(marks.Issued, revoke.Issued{Issuer: c.user.Issuer, At: c.user.IssuedAt})
 	}
-	return c.refuseRevoked(ctx, marks)
-}
-
-func (c *check) refuseRevoked(ctx context.Context, marks revoke.Marks) error {
-	entry, revoked, err := c.Revocations.Revoked(ctx, marks, c.now)
-	switch {
-	case err != nil:
-		return denial.New(denial.RevocationUnknown, "asking for revocations: %w", err)
-	case revoked:
-		return denial.New(denial.Revoked, "%s is revoked: %s", entry, entry.Reason)
-	}
-	return nil
+	return revoke.Refuse(ctx, c.Revocations, marks, c.now)
 }
 
 func (c *check) owner() session.Owner {

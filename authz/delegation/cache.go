@@ -48,7 +48,7 @@ func (c *cache) find(compact string, generation uint64) (*Token, bool) {
 
 func (c *cache) keep(t *Token, generation uint64) {
 	if c.tokens != nil {
-		c.tokens.Add(sha256.Sum256([]byte(t.compact)), entry{t, generation})
+		c.tokens.Add(sha256.Sum256([]byte(t.raw.Text)), entry{t, generation})
 	}
 }
 

@@ -69,7 +69,7 @@ func Countersign(parent *Token, audience string, hop Hop) (compact string, claim
 		return "", Claims{}, err
 	}
 	if parent != nil {
-		if err := attenuate(&parent.claims, parent.hash, written); err != nil {
+		if err := attenuate(&parent.claims, parent.raw.Hash, written); err != nil {
 			return "", Claims{}, err
 		}
 	}
@@ -131,12 +131,12 @@ func (h *Hop) follow(c *Claims, parent *Token) error {
 	c.Audience, c.Txn, c.Subject, c.SubjectProfile, c.Task = p.Audience, p.Txn, p.Subject, p.SubjectProfile, p.Task
 	c.Actor.Actor = actors
 	c.Details = within(p.Details, c.Scope)
-	c.ParentHash, c.Depth, c.MaxDepth = parent.hash, p.Depth+1, p.MaxDepth
+	c.ParentHash, c.Depth, c.MaxDepth = parent.raw.Hash, p.Depth+1, p.MaxDepth
 	if len(c.Scope) == 0 {
 		c.MaxDepth = c.Depth
 	}
 	if c.Root = p.Root; p.Depth == 0 {
-		c.Root = parent.compact
+		c.Root = parent.raw.Text
 	}
 	r := &p.Request
 	c.Request.IP, c.Request.Authentication = r.IP, r.Authentication

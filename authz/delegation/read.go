@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"countersign.dev/authz/denial"
+	"countersign.dev/authz/jws"
 	"countersign.dev/authz/mcp"
 )
 
@@ -78,7 +79,7 @@ func claims(o mcp.Object, payload []byte) (*Claims, error) {
 	if err := m.close(); err != nil {
 		return nil, err
 	}
-	for name, raw := range rawMembers(payload) {
+	for name, raw := range jws.RawMembers(payload) {
 		switch name {
 		case "tctx":
 			c.Task.Raw = bytes.Clone(raw)
@@ -176,7 +177,7 @@ func (r *RequestContext) keepRaw(text []byte) error {
 	kept := map[string]*[]byte{
 		"req_ip": &r.IP, "authn": &r.Authentication, "acr": &r.AuthenticationClass, "auth_time": &r.AuthenticationTime,
 	}
-	for name, raw := range rawMembers(text) {
+	for name, raw := range jws.RawMembers(text) {
 		to, ok := kept[name]
 		if !ok {
 			continue

@@ -16,7 +16,7 @@ func (t *Token) KeyID() string { return t.header.KeyID }
 
 // Hash returns the base64url SHA-256 of the JWS signing input: the par_hash of tokens made from this one. The signature
 // does not count, because an ECDSA signature can be changed into another valid one.
-func (t *Token) Hash() string { return t.hash }
+func (t *Token) Hash() string { return t.raw.Hash }
 
 // RootIssuer returns the issuer that vouches for the subject: that of the embedded root, else the token's own. Where the
 // root is not required it is what the hop issuer says.
@@ -54,7 +54,7 @@ func (t *Token) RootID() string {
 
 // read reads the claims of an envelope.
 func (e *envelope) read() (*Token, error) {
-	claims, err := readClaims(e.payload)
+	claims, err := readClaims(e.raw.Payload)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func Parse(compact string) (*Unverified, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &Unverified{Header: t.header, Claims: t.claims, Payload: t.payload, Hash: t.hash}
+	u := &Unverified{Header: t.header, Claims: t.claims, Payload: t.raw.Payload, Hash: t.raw.Hash}
 	if t.claims.Root != "" {
 		if u.Root, err = Parse(t.claims.Root); err != nil {
 			return nil, inRoot(err)

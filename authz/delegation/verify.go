@@ -152,7 +152,7 @@ func (v *Verifier) root(ctx context.Context, t *Token, now time.Time) (*Token, e
 	if issuer, ok := v.Keys.Issuer(root.claims.Issuer); !ok || issuer.Role != trust.Root {
 		return nil, denial.New(denial.TokenRootMissing, "del_root is signed by %s, which is no root issuer", root.claims.Issuer)
 	}
-	if err := attenuate(&root.claims, root.hash, &t.claims); err != nil {
+	if err := attenuate(&root.claims, root.raw.Hash, &t.claims); err != nil {
 		return nil, err
 	}
 	return root, nil
@@ -178,7 +178,7 @@ func (v *Verifier) authenticate(ctx context.Context, compact string) (*Token, tr
 	if err != nil {
 		return nil, trust.Issuer{}, err
 	}
-	iss, err := peekIssuer(e.payload)
+	iss, err := e.raw.Issuer(MaxURI)
 	if err != nil {
 		return nil, trust.Issuer{}, err
 	}
@@ -220,7 +220,7 @@ func (v *Verifier) checkSignature(ctx context.Context, iss string, e *envelope) 
 		return denial.New(denial.TokenUnknownKey, "key %.80q of %s is for %s, not %s",
 			e.header.KeyID, iss, key.Algorithm, e.header.Algorithm)
 	}
-	jws, err := jose.ParseSignedCompact(e.compact, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(key.Algorithm)})
+	jws, err := jose.ParseSignedCompact(e.raw.Text, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(key.Algorithm)})
 	if err != nil {
 		return denial.New(denial.TokenMalformed, "parsing the JWS: %w", err)
 	}

@@ -47,7 +47,7 @@ func (x *exchange) identifyPeer(ctx context.Context) (err error) {
 	if x.peer, err = x.Peers.Leaf(x.req.Certificate); err != nil {
 		return err
 	}
-	return x.refuseRevoked(ctx, revoke.Marks{Actors: []string{x.peer.ID.String()}})
+	return revoke.Refuse(ctx, x.Revocations, revoke.Marks{Actors: []string{x.peer.ID.String()}}, x.now)
 }
 
 func (x *exchange) readRequest(context.Context) error {
@@ -166,18 +166,7 @@ func (x *exchange) checkRevocation(ctx context.Context) error {
 	if x.user.ID != "" {
 		marks.JTIs = []string{x.user.ID}
 	}
-	return x.refuseRevoked(ctx, marks)
-}
-
-func (x *exchange) refuseRevoked(ctx context.Context, marks revoke.Marks) error {
-	entry, revoked, err := x.Revocations.Revoked(ctx, marks, x.now)
-	switch {
-	case err != nil:
-		return denial.New(denial.RevocationUnknown, "asking for revocations: %w", err)
-	case revoked:
-		return denial.New(denial.Revoked, "%s is revoked: %s", entry, entry.Reason)
-	}
-	return nil
+	return revoke.Refuse(ctx, x.Revocations, marks, x.now)
 }
 
 // askPolicy keeps of the scope what the user's token and policy grant, and names the rest.

@@ -1,14 +1,8 @@
 package oauth
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
-	"strings"
-
-	"github.com/go-json-experiment/json/jsontext"
-
 	"countersign.dev/authz/denial"
+	"countersign.dev/authz/jws"
 	"countersign.dev/authz/mcp"
 )
 
@@ -17,37 +11,23 @@ type joseHeader struct {
 	algorithm, keyID, typ string
 }
 
-// envelope is a compact JWS (RFC 7515, section 7.1) of which nothing is trusted yet.
+// envelope is a compact JWS with a readable header, of which nothing is trusted yet.
 type envelope struct {
-	compact string
-	header  joseHeader
-	payload []byte
-	hash    string // base64url SHA-256 of the signing input
+	raw    jws.Compact
+	header joseHeader
 }
 
-// open splits a token and reads its header. Only the one canonical spelling of a token is accepted: base64url decoders
-// skip line breaks and ignore unused bits, which would give one token many texts.
+// open splits a token and reads its header.
 func open(compact string) (*envelope, error) {
-	if len(compact) > MaxSize {
-		return nil, denial.New(denial.TokenMalformed, "a token of %d bytes: at most %d", len(compact), MaxSize)
-	}
-	if n := strings.Count(compact, "."); n != 2 {
-		return nil, denial.New(denial.TokenMalformed, "a compact JWS has 2 dots, this has %d", n)
-	}
-	var decoded [3][]byte
-	for i, segment := range strings.Split(compact, ".") {
-		var err error
-		decoded[i], err = base64.RawURLEncoding.DecodeString(segment)
-		if err != nil || segment == "" || base64.RawURLEncoding.EncodeToString(decoded[i]) != segment {
-			return nil, denial.New(denial.TokenMalformed, "segment %d is not canonical base64url", i+1)
-		}
-	}
-	header, err := readHeader(decoded[0])
+	c, err := jws.Split(compact, MaxSize)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(compact[:strings.LastIndexByte(compact, '.')]))
-	return &envelope{compact, header, decoded[1], base64.RawURLEncoding.EncodeToString(sum[:])}, nil
+	header, err := readHeader(c.Header)
+	if err != nil {
+		return nil, err
+	}
+	return &envelope{c, header}, nil
 }
 
 // ignored are the members of the JOSE header that some providers set and that change nothing: they repeat which
@@ -81,31 +61,4 @@ func readHeader(text []byte) (joseHeader, error) {
 		return joseHeader{}, denial.New(denial.TokenMalformed, "header: alg and kid are needed")
 	}
 	return h, nil
-}
-
-// peekIssuer returns the iss of a payload whose signature was not checked yet: the key to check it with depends on it.
-func peekIssuer(payload []byte) (string, error) {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(payload))
-	if t, err := dec.ReadToken(); err == nil && t.Kind() == '{' {
-		for dec.PeekKind() == '"' {
-			name, err := dec.ReadToken()
-			if err != nil {
-				break
-			}
-			isIssuer := name.String() == "iss"
-			raw, err := dec.ReadValue()
-			if err != nil {
-				break
-			}
-			if !isIssuer {
-				continue
-			}
-			iss, err := jsontext.AppendUnquote(nil, raw)
-			if err != nil || len(iss) > MaxURI {
-				return "", denial.New(denial.TokenMalformed, "iss is not a string of at most %d bytes", MaxURI)
-			}
-			return string(iss), nil
-		}
-	}
-	return "", denial.New(denial.TokenMalformed, "the payload is not a JSON object with an iss")
 }

@@ -150,14 +150,14 @@ func (c *claims) user(e *envelope, provider Provider) (*User, error) {
 		return nil, denial.New(denial.UserTokenClient, "issued to client %.80q, which is not on the list", c.ClientID)
 	}
 	u := c.User
-	u.KeyID, u.Hash = e.header.keyID, e.hash
+	u.KeyID, u.Hash = e.header.keyID, e.raw.Hash
 	return &u, nil
 }
 
 // examine takes the steps that are the same for both kinds. Only the header and iss are read before the signature was
 // checked.
 func (v *Verifier) examine(ctx context.Context, e *envelope, kind string, now time.Time) (*claims, Provider, error) {
-	iss, err := peekIssuer(e.payload)
+	iss, err := e.raw.Issuer(MaxURI)
 	if err != nil {
 		return nil, Provider{}, err
 	}
@@ -168,7 +168,7 @@ func (v *Verifier) examine(ctx context.Context, e *envelope, kind string, now ti
 	if err := v.checkSignature(ctx, iss, e); err != nil {
 		return nil, provider, err
 	}
-	c, err := readClaims(e.payload, kind)
+	c, err := readClaims(e.raw.Payload, kind)
 	if err != nil {
 		return nil, provider, err
 	}
@@ -190,7 +190,7 @@ func (v *Verifier) checkSignature(ctx context.Context, iss string, e *envelope) 
 		return denial.New(denial.TokenUnknownKey, "key %.80q of %s is for %s, not %s",
 			e.header.keyID, iss, key.Algorithm, e.header.algorithm)
 	}
-	jws, err := jose.ParseSignedCompact(e.compact, []jose.SignatureAlgorithm{alg})
+	jws, err := jose.ParseSignedCompact(e.raw.Text, []jose.SignatureAlgorithm{alg})
 	if err != nil {
 		return denial.New(denial.TokenMalformed, "parsing the JWS: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"countersign.dev/authz/denial"
 	"countersign.dev/authz/peer"
+	"countersign.dev/authz/revoke"
 )
 
 // maxTokenInput is far above the largest token, in bytes.
@@ -124,14 +125,7 @@ func verifyToken(ctx context.Context, configPath, compact string, presenter peer
 	if err := p.revocations.sync(ctx); err != nil {
 		return denial.New(denial.RevocationUnknown, "%w", err)
 	}
-	entry, revoked, err := p.revocations.Revoked(ctx, token.Marks(), now)
-	switch {
-	case err != nil:
-		return denial.New(denial.RevocationUnknown, "%w", err)
-	case revoked:
-		return denial.New(denial.Revoked, "%s is revoked: %s", entry, entry.Reason)
-	}
-	return nil
+	return revoke.Refuse(ctx, p.revocations, token.Marks(), now)
 }
 
 func printJSON(w io.Writer, value any) error {

@@ -45,14 +45,7 @@ func (r *request) identify(ctx context.Context, req *http.Request) (err error) {
 	if r.peer, err = r.Peers.Leaf(req.TLS.PeerCertificates[0]); err != nil {
 		return err
 	}
-	e, revoked, err := r.Revocations.Revoked(ctx, revoke.Marks{Actors: []string{r.peer.ID.String()}}, r.now)
-	switch {
-	case err != nil:
-		return denial.New(denial.RevocationUnknown, "asking whether the caller is revoked: %w", err)
-	case revoked:
-		return denial.New(denial.Revoked, "%s is revoked: %s", e, e.Reason)
-	}
-	return nil
+	return revoke.Refuse(ctx, r.Revocations, revoke.Marks{Actors: []string{r.peer.ID.String()}}, r.now)
 }
 
 // permit asks policy.
