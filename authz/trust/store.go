@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,30 @@ type Store struct {
 // answer is logged: its tokens are refused as [denial.TokenUnknownKey] until it does. The first fetches are bounded
 // by ctx.
 func NewStore(ctx context.Context, configs []IssuerConfig, own Own, log *slog.Logger) (*Store, error) {
+	s, err := newStore(configs, own, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.loadAll(ctx, s.entries); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// CheckStore is [NewStore] for checking a configuration: it reads the files, and asks no host behind a URL.
+func CheckStore(ctx context.Context, configs []IssuerConfig, own Own, log *slog.Logger) (*Store, error) {
+	s, err := newStore(configs, own, log)
+	if err != nil {
+		return nil, err
+	}
+	files := slices.DeleteFunc(slices.Clone(s.entries), func(e *entry) bool { return e.refresh != 0 })
+	if err := s.loadAll(ctx, files); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newStore(configs []IssuerConfig, own Own, log *slog.Logger) (*Store, error) {
 	s := &Store{byID: make(map[string]*entry, len(configs)), log: log}
 	if own.Issuer != "" || own.Keys != nil {
 		if err := s.setOwn(own); err != nil {
@@ -40,9 +65,6 @@ func NewStore(ctx context.Context, configs []IssuerConfig, own Own, log *slog.Lo
 		}
 	}
 	if err := s.tellSubjectsApart(); err != nil {
-		return nil, err
-	}
-	if err := s.loadAll(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -117,11 +139,11 @@ func (s *Store) add(c IssuerConfig, own []spiffeid.TrustDomain) error {
 	return nil
 }
 
-// loadAll loads every issuer for the first time, all at once so that slow servers do not add up.
-func (s *Store) loadAll(ctx context.Context) error {
-	failed := make([]error, len(s.entries))
+// loadAll loads issuers for the first time, all at once so that slow servers do not add up.
+func (s *Store) loadAll(ctx context.Context, entries []*entry) error {
+	failed := make([]error, len(entries))
 	var wait sync.WaitGroup
-	for i, e := range s.entries {
+	for i, e := range entries {
 		wait.Go(func() {
 			// A URL may be late, which is already logged.
 			if err := e.load(ctx, 0); err != nil && e.refresh == 0 {

@@ -191,7 +191,7 @@ func (c *config) subjectPrefixes() map[string]string {
 
 // openUsers opens the identity providers. Their keys are kept apart from those of the issuers of delegations: who says
 // who a user is may not say what may be done for that user.
-func openUsers(ctx context.Context, c *config, log *slog.Logger) (*trust.Store, *oauth.Verifier, error) {
+func openUsers(ctx context.Context, c *config, open keyStore, log *slog.Logger) (*trust.Store, *oauth.Verifier, error) {
 	issuers := make([]trust.IssuerConfig, 0, len(c.IdentityProviders))
 	rules := make([]oauth.Provider, 0, len(c.IdentityProviders))
 	for _, p := range c.IdentityProviders {
@@ -201,7 +201,7 @@ func openUsers(ctx context.Context, c *config, log *slog.Logger) (*trust.Store, 
 		})
 		rules = append(rules, oauth.Provider{Issuer: p.Issuer, Audiences: p.Audiences, Clients: p.Clients})
 	}
-	keys, err := trust.NewStore(ctx, issuers, trust.Own{}, log)
+	keys, err := open(ctx, issuers, trust.Own{}, log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("identity_providers: %w", err)
 	}

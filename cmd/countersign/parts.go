@@ -35,9 +35,12 @@ type parts struct {
 	store       *redisstore.Store // nil without a shared engine
 }
 
+// keyStore opens the keys of issuers: [trust.NewStore], or [trust.CheckStore] where no host may be asked.
+type keyStore func(context.Context, []trust.IssuerConfig, trust.Own, *slog.Logger) (*trust.Store, error)
+
 // openParts opens everything that must be there for a start. Policies are not among it: without them the server
 // starts, is not ready, and denies. The identity is for issuers whose keys come over mTLS.
-func openParts(ctx context.Context, c *config, id trust.Identity, log *slog.Logger) (*parts, error) {
+func openParts(ctx context.Context, c *config, id trust.Identity, open keyStore, log *slog.Logger) (*parts, error) {
 	p := &parts{policies: cedar.NewStore(c.policySource(), log)}
 	var err error
 	if p.store, err = openStore(ctx, c.Store.Redis); err != nil {
@@ -59,10 +62,10 @@ func openParts(ctx context.Context, c *config, id trust.Identity, log *slog.Logg
 			return nil, fmt.Errorf("token_endpoint.keys: %w", err)
 		}
 	}
-	if p.issuers, err = trust.NewStore(ctx, c.trustIssuers(id), c.ownIssuer(p.keys, p.rootKeys), log); err != nil {
+	if p.issuers, err = open(ctx, c.trustIssuers(id), c.ownIssuer(p.keys, p.rootKeys), log); err != nil {
 		return nil, fmt.Errorf("issuers: %w", err)
 	}
-	if p.providers, p.users, err = openUsers(ctx, c, log); err != nil {
+	if p.providers, p.users, err = openUsers(ctx, c, open, log); err != nil {
 		return nil, err
 	}
 	if p.verifier, err = delegation.NewVerifier(delegation.Config{
@@ -86,13 +89,13 @@ func openKeys(dir, algorithm string) (*trust.SigningKeys, error) {
 	return trust.LoadSigningKeys(dir)
 }
 
-// checkFiles opens everything once, policies included.
+// checkFiles opens everything once, policies included. Keys behind URLs are not asked for.
 func checkFiles(ctx context.Context, c *config, log *slog.Logger) error {
 	id, err := c.checkIdentity()
 	if err != nil {
 		return err
 	}
-	p, err := openParts(ctx, c, id, log)
+	p, err := openParts(ctx, c, id, trust.CheckStore, log)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/health"
 
 	"countersign.dev/authz/audit"
+	"countersign.dev/authz/trust"
 	"countersign.dev/envoy"
 )
 
@@ -70,7 +71,7 @@ func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) e
 		return err
 	}
 	defer id.close()
-	p, err := openParts(ctx, c, id.source, log)
+	p, err := openParts(ctx, c, id.source, trust.NewStore, log)
 	if err != nil {
 		return err
 	}

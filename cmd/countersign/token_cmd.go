@@ -16,6 +16,7 @@ import (
 	"countersign.dev/authz/denial"
 	"countersign.dev/authz/peer"
 	"countersign.dev/authz/revoke"
+	"countersign.dev/authz/trust"
 )
 
 // maxTokenInput is far above the largest token, in bytes.
@@ -114,7 +115,7 @@ func verifyToken(ctx context.Context, configPath, compact string, presenter peer
 	if err != nil {
 		return err
 	}
-	p, err := openParts(ctx, c, own, slog.New(slog.DiscardHandler))
+	p, err := openParts(ctx, c, own, trust.NewStore, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
