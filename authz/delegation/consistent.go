@@ -13,11 +13,11 @@ func (u *Unverified) Consistent(now time.Time) error {
 	c := &u.Claims
 	switch {
 	case c.IssuedAt.After(now.Add(DefaultSkew)):
-		return denial.New(denial.TokenNotYetValid, "issued at %s, it is %s", c.IssuedAt, now.UTC())
+		return denial.New(denial.TokenNotYetValid, "issued at %s, it is %s", c.IssuedAt, now.UTC().Truncate(time.Second))
 	case !now.Before(c.Expiry):
-		return denial.New(denial.TokenExpired, "expired at %s, it is %s", c.Expiry, now.UTC())
+		return denial.New(denial.TokenExpired, "expired at %s, it is %s", c.Expiry, now.UTC().Truncate(time.Second))
 	case !now.Before(c.Task.Expiry):
-		return denial.New(denial.TaskExpired, "the task ended at %s, it is %s", c.Task.Expiry, now.UTC())
+		return denial.New(denial.TaskExpired, "the task ended at %s, it is %s", c.Task.Expiry, now.UTC().Truncate(time.Second))
 	case u.Root == nil:
 		return nil
 	}

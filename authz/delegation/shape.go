@@ -14,13 +14,13 @@ func (v *Verifier) checkTime(c *Claims, issuer trust.Issuer, now time.Time) erro
 	life := c.Expiry.Sub(c.IssuedAt)
 	switch {
 	case c.IssuedAt.After(now.Add(v.Skew)):
-		return denial.New(denial.TokenNotYetValid, "issued at %s, it is %s", c.IssuedAt, now.UTC())
+		return denial.New(denial.TokenNotYetValid, "issued at %s, it is %s", c.IssuedAt, now.UTC().Truncate(time.Second))
 	case !now.Before(c.Expiry):
-		return denial.New(denial.TokenExpired, "expired at %s, it is %s", c.Expiry, now.UTC())
+		return denial.New(denial.TokenExpired, "expired at %s, it is %s", c.Expiry, now.UTC().Truncate(time.Second))
 	case life <= 0 || life > issuer.MaxTTL:
 		return denial.New(denial.TokenLifetime, "a life of %s: %s may grant %s", life, issuer.ID, issuer.MaxTTL)
 	case !now.Before(c.Task.Expiry):
-		return denial.New(denial.TaskExpired, "the task ended at %s, it is %s", c.Task.Expiry, now.UTC())
+		return denial.New(denial.TaskExpired, "the task ended at %s, it is %s", c.Task.Expiry, now.UTC().Truncate(time.Second))
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ func (x *exchange) draft(context.Context) error {
 	}
 	x.claims = c
 	if !x.now.Before(c.Expiry) {
-		return denial.New(denial.TaskExpired, "the task ends at %s, it is %s", c.Task.Expiry, x.now.UTC())
+		return denial.New(denial.TaskExpired, "the task ends at %s, it is %s", c.Task.Expiry, x.now.UTC().Truncate(time.Second))
 	}
 	return x.describeAuthentication()
 }

@@ -205,13 +205,13 @@ func (v *Verifier) checkTime(c *claims, now time.Time) error {
 	latest := now.Add(v.skew)
 	switch {
 	case !now.Before(c.Expiry):
-		return denial.New(denial.TokenExpired, "expired at %s, it is %s", c.Expiry, now.UTC())
+		return denial.New(denial.TokenExpired, "expired at %s, it is %s", c.Expiry, now.UTC().Truncate(time.Second))
 	case c.IssuedAt.After(latest):
-		return denial.New(denial.TokenNotYetValid, "issued at %s, it is %s", c.IssuedAt, now.UTC())
+		return denial.New(denial.TokenNotYetValid, "issued at %s, it is %s", c.IssuedAt, now.UTC().Truncate(time.Second))
 	case c.notBefore.After(latest):
-		return denial.New(denial.TokenNotYetValid, "not valid before %s, it is %s", c.notBefore, now.UTC())
+		return denial.New(denial.TokenNotYetValid, "not valid before %s, it is %s", c.notBefore, now.UTC().Truncate(time.Second))
 	case c.AuthTime.After(latest):
-		return denial.New(denial.TokenClaims, "auth_time is %s, it is %s", c.AuthTime, now.UTC())
+		return denial.New(denial.TokenClaims, "auth_time is %s, it is %s", c.AuthTime, now.UTC().Truncate(time.Second))
 	case !c.IssuedAt.Before(c.Expiry):
 		return denial.New(denial.TokenLifetime, "exp is not after iat")
 	}

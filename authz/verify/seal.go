@@ -65,7 +65,7 @@ func (v *Verifier) Unseal(h http.Header) (*Call, error) {
 		return nil, err
 	}
 	if now := v.clock(); !now.Before(token.Claims.Expiry) {
-		return nil, denial.New(denial.TokenExpired, "expired at %s, it is %s", token.Claims.Expiry, now.UTC())
+		return nil, denial.New(denial.TokenExpired, "expired at %s, it is %s", token.Claims.Expiry, now.UTC().Truncate(time.Second))
 	}
 	rootIssuer := token.Claims.Issuer
 	if token.Root != nil {
