@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"time"
 
 	"countersign.dev/authz/delegation"
 	"countersign.dev/authz/denial"
