@@ -3,8 +3,8 @@ package e2e_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +21,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"countersign.dev/authz/trust"
+	"countersign.dev/e2e/stage"
 )
 
 const onlyPlanner = `@id("all") permit (principal == Workload::"spiffe://acme.example/planner", action, resource);`
@@ -92,12 +93,11 @@ func (s *server) start() {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	ports, err := stage.FreePorts(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", ports[0])
 }
 
 func (s *server) path(name string) string { return filepath.Join(s.dir, name) }

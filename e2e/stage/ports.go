@@ -15,9 +15,9 @@ const (
 	portTries   = 1_000
 )
 
-// freePorts returns n different loopback ports that nobody listens on. All are held until the last is known, so that no
+// FreePorts returns n different loopback ports that nobody listens on. All are held until the last is known, so that no
 // two are the same.
-func freePorts(ctx context.Context, n int) ([]int, error) {
+func FreePorts(ctx context.Context, n int) ([]int, error) {
 	ports := make([]int, 0, n)
 	var err error
 	for range portTries {

@@ -89,7 +89,7 @@ func (s *spire) federate(ctx context.Context, other *spire) error {
 }
 
 func (s *spire) startServer(ctx context.Context) error {
-	ports, err := freePorts(ctx, 2)
+	ports, err := FreePorts(ctx, 2)
 	if err != nil {
 		return err
 	}

@@ -181,7 +181,7 @@ func (s *Stage) issue() (err error) {
 }
 
 func (s *Stage) plan(ctx context.Context) error {
-	ports, err := freePorts(ctx, 1+5*s.options.Replicas+2*len(s.Servers))
+	ports, err := FreePorts(ctx, 1+5*s.options.Replicas+2*len(s.Servers))
 	if err != nil {
 		return err
 	}

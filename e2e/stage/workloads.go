@@ -114,7 +114,7 @@ func (s *Stage) startServer(ctx context.Context, name string, port int) (*Proces
 // Relay runs a relay to an MCP server, as a workload and with the token in a file, and returns its plain loopback URL. It
 // is for clients that have no identity, such as the MCP Inspector.
 func (s *Stage) Relay(ctx context.Context, workload, server, tokenFile string) (string, error) {
-	ports, err := freePorts(ctx, 1)
+	ports, err := FreePorts(ctx, 1)
 	if err != nil {
 		return "", err
 	}
