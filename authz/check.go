@@ -153,28 +153,13 @@ func (c *check) askPolicy(ctx context.Context) error {
 			v := c.policy.Authorize(ctx, c.query(call, target))
 			v.Skipped, v.Candidates = slices.Concat(c.verdict.Skipped, v.Skipped), c.verdict.Candidates+v.Candidates
 			c.verdict = v
-			if err := refusal(c.verdict); err != nil {
+			if err := c.verdict.Refusal("it"); err != nil {
 				return c.orLogin(err)
 			}
 			c.once = c.once || c.isOnce(call, c.verdict)
 		}
 	}
 	return nil
-}
-
-// refusal turns a verdict into an error. Policies that could not be evaluated deny even if others permit: an erring
-// forbid must not fail open.
-func refusal(v Verdict) error {
-	switch {
-	case len(v.Errors) > 0:
-		return denial.New(denial.PolicyError, "policies %q could not be evaluated", v.Errors)
-	case v.Allowed:
-		return nil
-	case v.Forbidden:
-		return denial.New(denial.PolicyForbidden, "forbidden by %q", v.PolicyIDs)
-	default:
-		return denial.New(denial.PolicyNoPermit, "no policy permits it")
-	}
 }
 
 func (c *check) query(call *mcp.Call, target mcp.Target) Query {

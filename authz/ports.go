@@ -61,19 +61,6 @@ type HTTPFacts struct {
 	SourceIP netip.Addr // zero when unknown
 }
 
-// Verdict is policy's answer. The zero value denies.
-type Verdict struct {
-	Allowed   bool
-	Forbidden bool     // a forbid applied; otherwise a denial means that no permit did
-	PolicyIDs []string // the deciding policies, sorted
-	Errors    []string // policies that could not be evaluated, sorted; any of them denies
-	Skipped   []string // permits that could not be evaluated and did not count, sorted; where so configured
-	Public    string   // what a deciding forbid lets the caller know (@reason)
-	SingleUse bool     // a permit that decided lets a delegation be used only once for the same request (@single_use)
-	// Candidates is how many policies covered the question by their scope: what deciding it took.
-	Candidates int
-}
-
 // Tokens verifies what the caller presents.
 type Tokens interface {
 	Verify(ctx context.Context, compact string, presenter peer.Peer, now time.Time) (*delegation.Token, error)

@@ -186,7 +186,7 @@ func (v *Verifier) authenticate(ctx context.Context, compact string) (*Token, tr
 	if err != nil {
 		return nil, issuer, err
 	}
-	if err := v.checkSignature(ctx, iss, e); err != nil {
+	if err := e.raw.CheckSignature(ctx, v.Keys, iss, e.header.KeyID, e.header.Algorithm); err != nil {
 		return nil, issuer, err
 	}
 	t, err := e.read()
@@ -208,24 +208,4 @@ func (v *Verifier) issuer(iss string, h Header) (trust.Issuer, error) {
 		return issuer, denial.New(denial.TokenAlgorithm, "%s may not sign with %.80q", iss, h.Algorithm)
 	}
 	return issuer, nil
-}
-
-// checkSignature checks the signature over the exact bytes, with the key that this issuer has under this kid.
-func (v *Verifier) checkSignature(ctx context.Context, iss string, e *envelope) error {
-	key, err := v.Keys.Key(ctx, iss, e.header.KeyID)
-	if err != nil {
-		return err
-	}
-	if key.Algorithm != e.header.Algorithm {
-		return denial.New(denial.TokenUnknownKey, "key %.80q of %s is for %s, not %s",
-			e.header.KeyID, iss, key.Algorithm, e.header.Algorithm)
-	}
-	jws, err := jose.ParseSignedCompact(e.raw.Text, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(key.Algorithm)})
-	if err != nil {
-		return denial.New(denial.TokenMalformed, "parsing the JWS: %w", err)
-	}
-	if _, err := jws.Verify(key.Key); err != nil {
-		return denial.New(denial.TokenSignature, "key %.80q of %s: %w", e.header.KeyID, iss, err)
-	}
-	return nil
 }

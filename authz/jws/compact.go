@@ -1,5 +1,5 @@
-// Package jws takes a compact JWS (RFC 7515, section 7.1) apart before anything in it is trusted. It verifies no
-// signature and interprets nothing but iss: what a token may be is for the package that knows its profile.
+// Package jws takes a compact JWS (RFC 7515, section 7.1) apart before anything in it is trusted, and checks its signature.
+// It interprets nothing but iss: what a token may be is for the package that knows its profile.
 package jws
 
 import (

@@ -54,17 +54,10 @@ func (r *request) permit(ctx context.Context) error {
 		Now: r.now, Workload: r.peer.ID, Issuer: r.Issuer, Operation: r.operation, Entry: r.entry, HTTP: r.http,
 	})
 	r.verdict, r.revision = v, revision
-	switch {
-	case revision == "":
+	if revision == "" {
 		return denial.New(denial.PolicyUnavailable, "no valid policies were loaded yet")
-	case len(v.Errors) > 0:
-		return denial.New(denial.PolicyError, "policies %q could not be evaluated", v.Errors)
-	case v.Allowed:
-		return nil
-	case v.Forbidden:
-		return denial.New(denial.PolicyForbidden, "forbidden by %q", v.PolicyIDs)
 	}
-	return denial.New(denial.PolicyNoPermit, `no policy permits Action::"revoke"`)
+	return v.Refusal(`Action::"revoke"`)
 }
 
 // record keeps what was decided. It survives a caller that hangs up.
