@@ -188,12 +188,24 @@ func FuzzToolList(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data)
+	pinned, err := os.ReadFile(filepath.Join("testdata", "pin.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(pinned)
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}`))
 	f.Add([]byte(`{"tools":[{"name":"a","inputSchema":{"type":"object","properties":{"b":{"type":"string","x-mcp-header":"C"}}}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tools, err := mcp.ParseToolList(data)
 		if err != nil {
 			return
+		}
+		text, err := mcp.Pin{Tools: tools}.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := mcp.ParsePin(text); err != nil || len(again.Tools) != len(tools) {
+			t.Fatalf("the pin is not read back: %v\n%s", err, text)
 		}
 		known := pins{}
 		for _, tool := range tools {

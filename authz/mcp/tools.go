@@ -10,9 +10,13 @@ import (
 
 // Tool is a tool definition from a tools/list result.
 type Tool struct {
-	Name, Description string
+	Name, Title, Description string
 	// InputSchema is the JSON Schema of the arguments.
 	InputSchema Object
+	// OutputSchema is that of the structured result; zero without one.
+	OutputSchema Object
+	// Definition is all that the server said about the tool.
+	Definition Object
 	// Hints are the tool's annotations. They are the server's own word, and worth as much as the server.
 	Hints Hints
 	// ParamHeaders maps a lower-case name after "mcp-param-" to the path of the argument that it mirrors. It is nil
@@ -37,25 +41,18 @@ var knownTool = []string{
 
 var knownHints = []string{"title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
 
-// ParseToolList reads the result of tools/list, or a whole JSON-RPC response with it, under the rules that hold for
-// request bodies. Every tool must be usable as the target of a call, and its x-mcp-header annotations must be valid
-// (2026-07-28, server/tools): clients leave a tool out whose annotations are not. A list that goes on (nextCursor) is
-// refused; join the pages first. Errors name the tool and the JSON Pointer of what is wrong.
+// ParseToolList reads the result of tools/list, a whole JSON-RPC response with it, or a file that [Pin.JSON] wrote, under
+// the rules that hold for request bodies. Every tool must be usable as the target of a call, and its x-mcp-header
+// annotations must be valid (2026-07-28, server/tools): clients leave a tool out whose annotations are not. A list that
+// goes on (nextCursor) is refused; join the pages first. The error names every tool that
+// cannot be used, one a line in the order of the list, with the JSON Pointer of what is wrong; it counts those after the
+// twentieth.
 func ParseToolList(data []byte) ([]Tool, error) {
-	result, err := ParseObject(data)
-	if err != nil {
-		return nil, fmt.Errorf("tools/list result: %w", err)
-	}
-	where := ""
-	if v, ok := result.Get("result"); ok {
-		where = "/result"
-		if result, ok = v.(Object); !ok {
-			return nil, fmt.Errorf("tools/list result: %s is not an object", where)
-		}
-	}
-	if v, ok := result.Get("nextCursor"); ok && v != (Value)(Null{}) {
-		return nil, fmt.Errorf("tools/list result: %s/nextCursor: the list is not complete, join its pages", where)
-	}
+	p, err := ParsePin(data)
+	return p.Tools, err
+}
+
+func readTools(result Object, where string) ([]Tool, error) {
 	v, _ := result.Get("tools")
 	list, ok := v.(Array)
 	if !ok {
@@ -63,23 +60,42 @@ func ParseToolList(data []byte) ([]Tool, error) {
 	}
 	tools := make([]Tool, 0, len(list))
 	seen := make(map[string]bool, len(list))
+	var bad []error
 	for i, v := range list {
-		pointer := where + "/tools/" + strconv.Itoa(i)
-		o, ok := v.(Object)
-		if !ok {
-			return nil, fmt.Errorf("tools/list result: %s is not an object", pointer)
-		}
-		tool, err := readTool(o, pointer)
+		tool, err := readListed(v, where+"/tools/"+strconv.Itoa(i), seen)
 		if err != nil {
-			return nil, fmt.Errorf("tool %.64q: %w", tool.Name, err)
+			bad = append(bad, err)
+			continue
 		}
-		if seen[tool.Name] {
-			return nil, fmt.Errorf("tool %q: %s/name: there are two of that name", tool.Name, pointer)
-		}
-		seen[tool.Name] = true
 		tools = append(tools, tool)
 	}
+	if more := len(bad) - maxBadTools; more > 0 {
+		bad = append(bad[:maxBadTools], fmt.Errorf("%d more tools cannot be used", more))
+	}
+	if bad != nil {
+		return nil, errors.Join(bad...)
+	}
 	return tools, nil
+}
+
+// maxBadTools bounds how many are reported.
+const maxBadTools = 20
+
+// readListed reads one tool of a list, and notes its name.
+func readListed(v Value, pointer string, seen map[string]bool) (Tool, error) {
+	o, ok := v.(Object)
+	if !ok {
+		return Tool{}, fmt.Errorf("tools/list result: %s is not an object", pointer)
+	}
+	tool, err := readTool(o, pointer)
+	if err != nil {
+		return Tool{}, fmt.Errorf("tool %.64q: %w", tool.Name, err)
+	}
+	if seen[tool.Name] {
+		return Tool{}, fmt.Errorf("tool %q: %s/name: there are two of that name", tool.Name, pointer)
+	}
+	seen[tool.Name] = true
+	return tool, nil
 }
 
 func readTool(o Object, pointer string) (tool Tool, err error) {
@@ -92,12 +108,15 @@ func readTool(o Object, pointer string) (tool Tool, err error) {
 	if err := checkName(TargetTool, tool.Name); err != nil {
 		return tool, fmt.Errorf("%s/name: %w", pointer, err)
 	}
-	if v, ok := o.Get("description"); ok {
-		description, ok := v.(String)
-		if !ok {
-			return tool, fmt.Errorf("%s/description is not a string", pointer)
+	tool.Definition = o
+	for name, text := range map[string]*string{"title": &tool.Title, "description": &tool.Description} {
+		if v, ok := o.Get(name); ok {
+			s, ok := v.(String)
+			if !ok {
+				return tool, fmt.Errorf("%s/%s is not a string", pointer, name)
+			}
+			*text = string(s)
 		}
-		tool.Description = string(description)
 	}
 	v, _ = o.Get("inputSchema")
 	schema, _ := v.(Object)
@@ -105,6 +124,11 @@ func readTool(o Object, pointer string) (tool Tool, err error) {
 		return tool, fmt.Errorf("%s/inputSchema is missing or its type is not \"object\"", pointer)
 	}
 	tool.InputSchema = schema
+	if v, ok := o.Get("outputSchema"); ok {
+		if tool.OutputSchema, ok = v.(Object); !ok {
+			return tool, fmt.Errorf("%s/outputSchema is not an object", pointer)
+		}
+	}
 	if tool.Hints, err = readHints(o, pointer+"/annotations"); err != nil {
 		return tool, err
 	}

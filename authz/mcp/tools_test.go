@@ -102,6 +102,28 @@ func TestBadToolListsSayWhere(t *testing.T) {
 	}
 }
 
+// Whoever repairs a list sees everything that is wrong with it at once, unless that is a great deal.
+func TestAllBadToolsAreNamed(t *testing.T) {
+	_, err := mcp.ParsePin([]byte(`{"tools":[{"name":"a"},{"name":"b","inputSchema":{"type":"object"}},7,{"name":"b","inputSchema":{"type":"object"}}]}`))
+	want := []string{
+		`tool "a": /tools/0/inputSchema is missing or its type is not "object"`, "tools/list result: /tools/2 is not an object",
+		`tool "b": /tools/3/name: there are two of that name`,
+	}
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
+		t.Error(diff)
+	}
+	_, err = mcp.ParseToolList([]byte(`{"tools":[` + strings.TrimSuffix(strings.Repeat(`7,`, 100), ",") + `]}`))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != 21 || lines[20] != "80 more tools cannot be used" {
+		t.Errorf("%d lines, the last is %q", len(lines), lines[len(lines)-1])
+	}
+}
+
 // Data that looks like an annotation is none.
 func TestAnnotationsInDataAreIgnored(t *testing.T) {
 	tools, err := mcp.ParseToolList([]byte(`{"tools":[{"name":"a","inputSchema":{"type":"object",
