@@ -1,134 +1,48 @@
 package trust_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"io"
-	"log"
-	"math/big"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
-	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
-	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
 	"countersign.dev/authz/denial"
 	"countersign.dev/authz/trust"
+	"countersign.dev/authz/trust/trusttest"
 )
-
-// authority issues X.509-SVIDs of one trust domain.
-type authority struct {
-	domain      spiffeid.TrustDomain
-	key         *ecdsa.PrivateKey
-	certificate *x509.Certificate
-}
-
-func newAuthority(t *testing.T, domain string) authority {
-	t.Helper()
-	a := authority{domain: spiffeid.RequireTrustDomainFromString(domain), key: ecKey(t)}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		URIs: []*url.URL{{Scheme: "spiffe", Host: domain}}, NotAfter: time.Now().Add(time.Hour),
-	}
-	a.certificate = certify(t, template, template, a.key, a.key)
-	return a
-}
-
-func ecKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func certify(t *testing.T, template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) *x509.Certificate {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate
-}
-
-// issue is what this authority says about anybody, also about those of other trust domains.
-func (a authority) issue(t *testing.T, id string) *x509svid.SVID {
-	t.Helper()
-	spiffeID := spiffeid.RequireFromString(id)
-	key := ecKey(t)
-	leaf := certify(t, &x509.Certificate{
-		SerialNumber: big.NewInt(2), KeyUsage: x509.KeyUsageDigitalSignature, URIs: []*url.URL{spiffeID.URL()},
-		NotAfter: time.Now().Add(time.Hour),
-	}, a.certificate, key, a.key)
-	return &x509svid.SVID{ID: spiffeID, Certificates: []*x509.Certificate{leaf}, PrivateKey: key}
-}
-
-// identity is an X.509-SVID together with the authorities of some trust domains.
-type identity struct {
-	*x509svid.SVID
-	*x509bundle.Set
-}
-
-func (i identity) GetX509SVID() (*x509svid.SVID, error) { return i.SVID, nil }
-
-func know(svid *x509svid.SVID, authorities ...authority) identity {
-	set := x509bundle.NewSet()
-	for _, a := range authorities {
-		set.Add(x509bundle.FromX509Authorities(a.domain, []*x509.Certificate{a.certificate}))
-	}
-	return identity{svid, set}
-}
 
 const partnerID = "spiffe://partner.example/countersign"
 
 // serveKeys serves a key set over mTLS as a workload.
-func serveKeys(t *testing.T, as identity, body string) (at string, clients chan string) {
+func serveKeys(t *testing.T, as trusttest.Identity, body string) (at string, clients chan string) {
 	t.Helper()
 	clients = make(chan string, 10)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	at = trusttest.Serve(t, as, func(w http.ResponseWriter, r *http.Request) {
 		clients <- r.TLS.PeerCertificates[0].URIs[0].String()
 		_, _ = w.Write([]byte(body))
-	}))
-	// Not StartTLS, which has a certificate of its own.
-	server.Listener = tls.NewListener(server.Listener, tlsconfig.MTLSServerConfig(as, as, tlsconfig.AuthorizeAny()))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.Start()
-	t.Cleanup(server.Close)
-	return "https://" + server.Listener.Addr().String() + "/.well-known/jwks.json", clients
+	})
+	return at + "/.well-known/jwks.json", clients
 }
 
 func TestKeysOverMTLSFromThePinnedWorkload(t *testing.T) {
-	home, abroad, evil := newAuthority(t, "acme.example"), newAuthority(t, "partner.example"), newAuthority(t, "evil.example")
-	us := home.issue(t, self)
+	home, abroad, evil := trusttest.NewAuthority(t, "acme.example"), trusttest.NewAuthority(t, "partner.example"), trusttest.NewAuthority(t, "evil.example")
+	us := home.Issue(t, self)
 	keys := set(t, newKey(t, "ES256", "k1"))
 	for _, c := range []struct {
 		name   string
-		server identity
-		we     identity
+		server trusttest.Identity
+		we     trusttest.Identity
 		want   string // of the error; empty if the keys are taken
 	}{
-		{"the pinned workload", know(abroad.issue(t, partnerID), home, abroad), know(us, home, abroad), ""},
-		{"another workload of its trust domain", know(abroad.issue(t, "spiffe://partner.example/ledger"), home, abroad), know(us, home, abroad), "unexpected ID"},
-		{"one whose path goes on", know(abroad.issue(t, partnerID+"/x"), home, abroad), know(us, home, abroad), "unexpected ID"},
-		{"a workload of ours", know(home.issue(t, "spiffe://acme.example/intern"), home, abroad), know(us, home, abroad), "unexpected ID"},
-		{"the name from our own authority", know(home.issue(t, partnerID), home, abroad), know(us, home, abroad), "certificate signed by unknown authority"},
-		{"the name from anybody's authority", know(evil.issue(t, partnerID), home, abroad), know(us, home, abroad), "certificate signed by unknown authority"},
-		{"a trust domain that does not federate with us", know(abroad.issue(t, partnerID), home, abroad), know(us, home), "partner.example"},
-		{"a trust domain that we do not federate with", know(abroad.issue(t, partnerID), abroad), know(us, home, abroad), "tls"},
+		{"the pinned workload", trusttest.Know(abroad.Issue(t, partnerID), home, abroad), trusttest.Know(us, home, abroad), ""},
+		{"another workload of its trust domain", trusttest.Know(abroad.Issue(t, "spiffe://partner.example/ledger"), home, abroad), trusttest.Know(us, home, abroad), "unexpected ID"},
+		{"one whose path goes on", trusttest.Know(abroad.Issue(t, partnerID+"/x"), home, abroad), trusttest.Know(us, home, abroad), "unexpected ID"},
+		{"a workload of ours", trusttest.Know(home.Issue(t, "spiffe://acme.example/intern"), home, abroad), trusttest.Know(us, home, abroad), "unexpected ID"},
+		{"the name from our own authority", trusttest.Know(home.Issue(t, partnerID), home, abroad), trusttest.Know(us, home, abroad), "certificate signed by unknown authority"},
+		{"the name from anybody's authority", trusttest.Know(evil.Issue(t, partnerID), home, abroad), trusttest.Know(us, home, abroad), "certificate signed by unknown authority"},
+		{"a trust domain that does not federate with us", trusttest.Know(abroad.Issue(t, partnerID), home, abroad), trusttest.Know(us, home), "partner.example"},
+		{"a trust domain that we do not federate with", trusttest.Know(abroad.Issue(t, partnerID), abroad), trusttest.Know(us, home, abroad), "tls"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			at, clients := serveKeys(t, c.server, keys)
@@ -157,8 +71,8 @@ func TestKeysOverMTLSFromThePinnedWorkload(t *testing.T) {
 
 // A web server with a certificate for the host name is nobody where a workload is pinned, and the other way round.
 func TestAPinIsNotAHostName(t *testing.T) {
-	home := newAuthority(t, "acme.example")
-	us := know(home.issue(t, self), home)
+	home := trusttest.NewAuthority(t, "acme.example")
+	us := trusttest.Know(home.Issue(t, self), home)
 	web := newKeyServer(t, set(t, newKey(t, "ES256", "k1")))
 	c := web.issuer()
 	c.CAFile, c.KeysServer, c.Identity = "", spiffeid.RequireFromString("spiffe://acme.example/tts"), us
@@ -171,8 +85,8 @@ func TestAPinIsNotAHostName(t *testing.T) {
 }
 
 func TestPinErrors(t *testing.T) {
-	home := newAuthority(t, "acme.example")
-	us := know(home.issue(t, self), home)
+	home := trusttest.NewAuthority(t, "acme.example")
+	us := trusttest.Know(home.Issue(t, self), home)
 	server := spiffeid.RequireFromString(partnerID)
 	good := trust.IssuerConfig{
 		Issuer: partnerID, Role: trust.Hop, KeysURL: "https://127.0.0.1:1/jwks.json", KeysServer: server, Identity: us,
