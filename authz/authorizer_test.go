@@ -100,8 +100,9 @@ func TestCallWithoutDelegation(t *testing.T) {
 	}
 }
 
-// TestRefusals breaks one thing at a time, in the order of the steps.
-func TestRefusals(t *testing.T) {
+// refusals break one thing at a time, in the order of the steps.
+func refusals(t *testing.T) []refusal {
+	t.Helper()
 	list := func(entry string) *revoke.List {
 		l, err := denyfile.Parse("test", []byte("revocations:\n- "+entry))
 		if err != nil {
@@ -109,12 +110,7 @@ func TestRefusals(t *testing.T) {
 		}
 		return l
 	}
-	for _, tt := range []struct {
-		name  string
-		house func(*house)
-		req   func(*house) *authz.Request
-		want  denial.Reason
-	}{
+	return []refusal{
 		{"no peer", nil, func(*house) *authz.Request { return post("crm", "", refund) }, denial.PeerMissing},
 		{"peer of another trust domain", nil, func(*house) *authz.Request { return post("crm", "spiffe://evil.example/planner", refund) }, denial.PeerTrustDomain},
 		{"revoked peer", func(h *house) { h.revoked.list = list("{actor: spiffe://acme.example/planner, reason: stolen}") },
@@ -162,13 +158,30 @@ func TestRefusals(t *testing.T) {
 		{"signing fails", func(h *house) { h.signer = brokenSigner{} }, func(*house) *authz.Request { return post("crm", planner, refund) }, denial.SigningFailed},
 		{"nothing was signed", func(h *house) { h.signer = emptySigner{} }, func(*house) *authz.Request { return post("crm", planner, refund) }, denial.Internal},
 		{"recording fails", func(h *house) { h.recorder.err = errors.New("disk full") }, func(*house) *authz.Request { return post("crm", planner, refund) }, denial.AuditFailed},
-	} {
+	}
+}
+
+// refusal is a request that is refused in a house that was changed for it.
+type refusal struct {
+	name  string
+	house func(*house)
+	req   func(*house) *authz.Request
+	want  denial.Reason
+}
+
+// enter builds the house, with more changes.
+func (r refusal) enter(t *testing.T, more ...func(*house)) *house {
+	t.Helper()
+	if r.house != nil {
+		more = append(more, r.house)
+	}
+	return newHouse(t, more...)
+}
+
+func TestRefusals(t *testing.T) {
+	for _, tt := range refusals(t) {
 		t.Run(tt.name, func(t *testing.T) {
-			var change []func(*house)
-			if tt.house != nil {
-				change = append(change, tt.house)
-			}
-			h := newHouse(t, change...)
+			h := tt.enter(t)
 			d := h.decide(tt.req(h))
 			if d.Allowed || d.Token != "" || d.Reason != tt.want {
 				t.Fatalf("allowed %t, reason %q, want %q; record %+v", d.Allowed, d.Reason, tt.want, d.Record)

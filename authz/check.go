@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+
+	"countersign.dev/authz/audit"
 	"countersign.dev/authz/delegation"
 	"countersign.dev/authz/denial"
 	"countersign.dev/authz/mcp"
@@ -30,6 +34,7 @@ type check struct {
 	peer      peer.Peer
 	server    *Server
 	policy    Policy
+	revision  string
 	call      *mcp.Call
 	bound     delegation.Binding
 	presented credentialKind
@@ -37,9 +42,14 @@ type check struct {
 	parent    *delegation.Token // nil without a delegation
 	claims    *delegation.Claims
 	adopted   []session.Name // what was this peer's before its user logged in
+	asked     bool           // policy was
+	permitted bool           // and it permits the request, for all it was asked
 	verdict   Verdict
 	named     []session.Name // what the request names that belongs to its first user
 	once      bool           // the delegation may be used once for this request
+	backend   spiffeid.ID    // zero unless policy was asked what it may pass on
+	scope     delegation.Scope
+	shadow    *audit.Shadow // nil unless other policies are tried out
 	token     string
 	signed    delegation.Claims
 	plain     []PlainField
@@ -62,6 +72,7 @@ func (c *check) readCall(context.Context) (err error) {
 	if c.policy, ok = c.Policies.Snapshot(); !ok {
 		return denial.New(denial.PolicyUnavailable, "no valid policies were loaded yet")
 	}
+	c.revision = c.policy.Revision()
 	c.call, err = mcp.Read(c.req.MCP, mcp.Rules{
 		MaxBody:      c.server.MaxBody,
 		AllowBatch:   c.server.AllowBatch,
@@ -140,26 +151,39 @@ func (c *check) checkGrant(context.Context) error {
 
 // askPolicy asks about every target of every message; all must be allowed.
 func (c *check) askPolicy(ctx context.Context) error {
-	for _, call := range calls(c.call) {
-		targets := call.Targets
-		// A subscription carries changes of the server's lists, whatever resources it names besides.
-		if len(targets) == 0 || call.Method == "subscriptions/listen" {
-			targets = append([]mcp.Target{{}}, targets...)
+	c.asked = true
+	for call, q := range c.questions() {
+		if err := ctx.Err(); err != nil {
+			return denial.New(denial.Cancelled, "before asking policy: %w", err)
 		}
-		for _, target := range targets {
-			if err := ctx.Err(); err != nil {
-				return denial.New(denial.Cancelled, "before asking policy: %w", err)
+		v := c.policy.Authorize(ctx, q)
+		v.Skipped, v.Candidates = slices.Concat(c.verdict.Skipped, v.Skipped), c.verdict.Candidates+v.Candidates
+		c.verdict = v
+		if err := c.verdict.Refusal("it"); err != nil {
+			return c.orLogin(err)
+		}
+		c.once = c.once || c.isOnce(call, c.verdict)
+	}
+	c.permitted = true
+	return nil
+}
+
+// questions are what policy is asked about the request, with the message that each is about.
+func (c *check) questions() iter.Seq2[*mcp.Call, Query] {
+	return func(yield func(*mcp.Call, Query) bool) {
+		for _, call := range calls(c.call) {
+			targets := call.Targets
+			// A subscription carries changes of the server's lists, whatever resources it names besides.
+			if len(targets) == 0 || call.Method == "subscriptions/listen" {
+				targets = append([]mcp.Target{{}}, targets...)
 			}
-			v := c.policy.Authorize(ctx, c.query(call, target))
-			v.Skipped, v.Candidates = slices.Concat(c.verdict.Skipped, v.Skipped), c.verdict.Candidates+v.Candidates
-			c.verdict = v
-			if err := c.verdict.Refusal("it"); err != nil {
-				return c.orLogin(err)
+			for _, target := range targets {
+				if !yield(call, c.query(call, target)) {
+					return
+				}
 			}
-			c.once = c.once || c.isOnce(call, c.verdict)
 		}
 	}
-	return nil
 }
 
 func (c *check) query(call *mcp.Call, target mcp.Target) Query {
@@ -180,14 +204,16 @@ func (c *check) countersign(ctx context.Context) error {
 	}
 	hop := delegation.Hop{
 		Peer: c.peer, Backend: backend, TTL: c.HopTTL, Proxy: c.req.Destination,
-		Binding: c.bound, RequestID: c.req.ID, Policy: c.policy.Revision(), Now: c.now,
+		Binding: c.bound, RequestID: c.req.ID, Policy: c.revision, Now: c.now,
 	}
 	if c.claims != nil && len(c.claims.Scope) > 0 {
-		hop.Scope, err = c.policy.MayDelegate(ctx, c.query(c.call, mcp.Target{}), backend, c.claims.Scope)
-		if err != nil {
+		c.backend = backend
+		if c.scope, err = c.mayDelegate(ctx, c.policy); err != nil {
+			c.permitted = false
 			return denial.New(denial.PolicyError, "asking what %s may pass on: %w", backend, err)
 		}
 	}
+	hop.Scope = c.scope
 	if c.token, c.signed, err = c.Signer.Countersign(c.parent, hop); err != nil {
 		c.token = ""
 		if denial.ReasonOf(err) != denial.Internal {
@@ -196,6 +222,11 @@ func (c *check) countersign(ctx context.Context) error {
 		return denial.New(denial.SigningFailed, "countersigning: %w", err)
 	}
 	return c.describePlainly()
+}
+
+// mayDelegate asks a policy what the backend may pass on.
+func (c *check) mayDelegate(ctx context.Context, policy Policy) (delegation.Scope, error) {
+	return policy.MayDelegate(ctx, c.query(c.call, mcp.Target{}), c.backend, c.claims.Scope)
 }
 
 // binding ties the token to this request and no other.

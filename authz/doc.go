@@ -17,4 +17,8 @@
 //  9. single use: where it was asked for, the delegation was not used for the same request before ([replay])
 //  10. countersign: a token for the backend, bound to this request
 //  11. record: one audit record ([audit])
+//
+// Two things can be tried out before they count. A server in [Shadow] mode refuses nothing, and the records say what it
+// would have refused. Policies in [Config.Shadows] are asked what the live ones decide, after they did, and the records
+// say where they differ. Neither is ever on by itself: the zero value of everything refuses, and asks nobody.
 package authz

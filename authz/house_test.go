@@ -46,6 +46,7 @@ type house struct {
 	sessions   authz.Sessions
 	uses       authz.Uses
 	servers    []authz.Server
+	shadows    map[string]authz.Policies
 	providers  providers
 	users      authz.Users
 	roots      authz.Roots
@@ -95,7 +96,7 @@ func newHouse(t testing.TB, change ...func(*house)) *house {
 	h.authorizer, err = authz.New(authz.Config{
 		Users: h.users, Roots: h.roots,
 		Peers: peers, Servers: servers, Policies: h.policy, Tokens: verifier, Revocations: h.revoked,
-		Sessions: h.sessions, Uses: h.uses,
+		Sessions: h.sessions, Uses: h.uses, Shadows: h.shadows,
 		Signer: h.signer, Recorder: h.recorder, HopTTL: time.Minute, Clock: func() time.Time { return h.now },
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ type Signer interface {
 }
 
 // Recorder keeps one record per decision. An error turns an allowed request into a refusal: what cannot be
-// recorded does not happen.
+// recorded does not happen. At a server in [Shadow] mode it only takes the token away.
 type Recorder interface {
 	Record(ctx context.Context, record audit.Record) error
 }

@@ -13,6 +13,8 @@ type Server struct {
 	// Backend is the workload that serves it and that its tokens are for. When zero it is taken from Envoy's
 	// destination principal, which is the backend itself where Envoy is its sidecar.
 	Backend spiffeid.ID
+	// Mode says what a refusal does.
+	Mode Mode
 	// Denials is the form in which policy denials reach the client.
 	Denials DenialStyle
 	// MinVersion is the oldest MCP protocol version that is let through; empty for any.

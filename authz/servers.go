@@ -72,6 +72,9 @@ func (s *Servers) add(server *Server) error {
 			return fmt.Errorf("server %q: resource_metadata %q: want an https URL", server.Name, server.ResourceMetadata)
 		}
 	}
+	if _, err := server.Mode.MarshalText(); err != nil {
+		return fmt.Errorf("server %q: %w", server.Name, err)
+	}
 	if err := s.publish(server); err != nil {
 		return fmt.Errorf("server %q: bearer: %w", server.Name, err)
 	}

@@ -23,6 +23,10 @@ const maxHeaderValue = 8192
 func answer(req *authz.Request, d authz.Decision) *authv3.CheckResponse {
 	if d.Allowed {
 		ok, err := allow(req, d)
+		if err != nil && d.Server != nil && d.Server.Mode == authz.Shadow {
+			d.WouldDeny, d.Token, d.Plain = denial.ReasonOf(err), "", nil
+			ok, err = allow(req, d)
+		}
 		if err == nil {
 			return &authv3.CheckResponse{
 				Status:          &status.Status{Code: int32(codes.OK)},
@@ -32,6 +36,7 @@ func answer(req *authz.Request, d authz.Decision) *authv3.CheckResponse {
 		}
 		d.Allowed, d.Reason, d.Public = false, denial.ReasonOf(err), ""
 	}
+	d.WouldDeny = ""
 	if d.Reason == "" {
 		d.Reason = denial.Internal
 	}
@@ -51,13 +56,16 @@ func answer(req *authz.Request, d authz.Decision) *authv3.CheckResponse {
 	}
 }
 
-// allow sets the countersigned token and takes away what only proxies may say.
+// allow sets the countersigned token and takes away what only proxies may say. It only takes away where the decision lets
+// pass what would have been refused.
 func allow(req *authz.Request, d authz.Decision) (*authv3.OkHttpResponse, error) {
 	switch {
 	case d.Reason != "":
 		return nil, denial.New(denial.Internal, "an allowed decision with the reason %s", d.Reason)
 	case d.Server == nil:
 		return nil, denial.New(denial.Internal, "an allowed decision without a server")
+	case d.WouldDeny != "":
+		return letThrough(req, d)
 	case !isToken(d.Token):
 		return nil, denial.New(denial.Internal, "an allowed decision without a token that fits into a header")
 	}
@@ -73,6 +81,19 @@ func allow(req *authz.Request, d authz.Decision) (*authv3.OkHttpResponse, error)
 		return nil, err
 	}
 	return &authv3.OkHttpResponse{Headers: headers, HeadersToRemove: remove}, nil
+}
+
+// letThrough sets nothing, so that everything reserved is taken away, a token of the caller's first of all: the backend
+// gets to see no evidence but ours. It is for servers that are tried out, and nothing else.
+func letThrough(req *authz.Request, d authz.Decision) (*authv3.OkHttpResponse, error) {
+	if d.Server.Mode != authz.Shadow || d.Token != "" || len(d.Plain) > 0 {
+		return nil, denial.New(denial.Internal, "a request that %s refuses is let through, or with evidence", d.WouldDeny)
+	}
+	remove, err := removals(req.MCP.Header, d.Server, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &authv3.OkHttpResponse{HeadersToRemove: remove}, nil
 }
 
 // isReservedField reports whether a plain header can be set: its name is one that a caller can not have written, and its

@@ -42,7 +42,7 @@ func (s *Server) Check(ctx context.Context, in *authv3.CheckRequest) (out *authv
 	}
 	req := newRequest(in)
 	decision := s.Decider.Decide(ctx, req)
-	if ctx.Err() != nil && decision.Allowed {
+	if ctx.Err() != nil && decision.Token != "" {
 		// Envoy has given up on this check and refused the request. No token goes out for it.
 		decision.Allowed, decision.Reason = false, denial.Cancelled
 	}

@@ -21,6 +21,8 @@ func metadata(outcome string, d authz.Decision) *structpb.Struct {
 		"decision":    outcome,
 		"decision_id": d.ID,
 		"reason":      string(d.Reason),
+		"mode":        d.Record.Mode,
+		"would_deny":  string(d.WouldDeny),
 		"server":      d.Record.Server,
 		"method":      d.Record.Method,
 		"tool":        d.Record.Tool,
@@ -41,7 +43,7 @@ func metadata(outcome string, d authz.Decision) *structpb.Struct {
 		}
 		fields["policy_ids"] = structpb.NewListValue(list)
 	}
-	if !d.Record.Expires.IsZero() && d.Allowed {
+	if !d.Record.Expires.IsZero() && d.Allowed && d.WouldDeny == "" {
 		fields["exp"] = structpb.NewNumberValue(float64(d.Record.Expires.Unix()))
 	}
 	return &structpb.Struct{Fields: fields}

@@ -26,13 +26,27 @@ var (
 	asked   = time.Date(2026, 11, 22, 9, 30, 0, 123_456_789, time.FixedZone("CET", 3600))
 	allowed = audit.Record{
 		Time: asked, Decision: "allow", DecisionID: "D1", RequestID: "17243857234", Peer: "spiffe://acme.example/crm",
-		Subject: "alice", Actors: []string{"spiffe://acme.example/crm", "spiffe://acme.example/planner"},
+		Subject: "alice", RootIssuer: "https://tts.acme.example", SubjectPrefix: "acme:",
+		Actors: []string{"spiffe://acme.example/crm", "spiffe://acme.example/planner"},
+		Scope:  []string{"mcp:ledger:transfer"}, Audience: "acme.example", Depth: 1,
+		ParentIssuedAt: asked, ParentExpires: asked.Add(5 * time.Minute), SenderConstrained: true,
+		Host: "ledger.acme.example", Path: "/mcp?", SourceIP: "10.0.0.7", ProtocolVersion: "2025-11-25",
 		Task: "case-4711", Purpose: "answer the customer", Txn: "txn-1", JTI: "token-2", ParentHash: "cGFyZW50",
-		TokenJTI: "token-3", Expires: asked.Add(time.Minute), Server: "ledger", Method: "tools/call", Tool: "transfer",
-		Targets: []string{"transfer"}, RequestHash: "cmVxdWVzdA", ArgumentsHash: "YXJndW1lbnRz",
+		TokenJTI: "token-3", Expires: asked.Add(time.Minute), Server: "ledger", Backend: "spiffe://acme.example/ledger",
+		Method: "tools/call", Tool: "transfer", Targets: []string{"transfer"}, RequestHash: "cmVxdWVzdA", ArgumentsHash: "YXJndW1lbnRz",
 		Arguments: jsontext.Value("{ \"amount\": 250,\n \"to\": \"<b>\" }"), PolicyIDs: []string{"ledger.transfer"},
 		PolicySkipped: []string{"ledger.old"}, PolicyCandidates: 3,
 		Revision: "r7", Duration: 412*time.Microsecond + 700,
+	}
+	singleUse = true
+	tried     = audit.Record{
+		Time: asked, Decision: "allow", Mode: "shadow", WouldDeny: "policy_forbidden", Detail: "forbidden by [\"limit\"]",
+		DecisionID: "D3", Server: "ledger", PolicyIDs: []string{"limit"}, Revision: "r7",
+		Shadow: &audit.Shadow{
+			Live: "deny", Decision: "deny", Reason: "policy_error", Detail: "policies [\"broken\"] could not be evaluated",
+			PolicyIDs: []string{"new"}, PolicyErrors: []string{"broken"},
+			SingleUse: &singleUse, Scope: []string{}, Revision: "r8",
+		},
 	}
 	denied = audit.Record{
 		Time: asked, Decision: "deny", Reason: "peer_subject_dn", DecisionID: "D2", RequestID: "17243857235",
@@ -41,7 +55,7 @@ var (
 )
 
 func TestGolden(t *testing.T) {
-	for name, record := range map[string]audit.Record{"allow": allowed, "deny": denied} {
+	for name, record := range map[string]audit.Record{"allow": allowed, "deny": denied, "shadow": tried} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			if err := audit.NewLog(&out).Record(t.Context(), record); err != nil {
@@ -95,6 +109,10 @@ func TestEmptyMembersAreLeftOut(t *testing.T) {
 	text, err := audit.Record{}.MarshalJSON()
 	if want := `{"time":"0001-01-01T00:00:00Z","decision":"","decision_id":"","duration_us":0}`; err != nil || string(text) != want {
 		t.Errorf("got %s, %v; want %s", text, err, want)
+	}
+	text, err = audit.Record{Shadow: &audit.Shadow{}}.MarshalJSON()
+	if err != nil || strings.Contains(string(text), "shadow") {
+		t.Errorf("got %s, %v", text, err)
 	}
 	text, err = audit.Record{Arguments: jsontext.Value("{}")}.MarshalJSON()
 	if err != nil || !strings.Contains(string(text), `"arguments":{}`) {
