@@ -2,6 +2,7 @@ package cedar
 
 import (
 	"iter"
+	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
 
@@ -21,6 +22,7 @@ const (
 	boolArgsType types.EntityType = "BoolArgs"
 	listArgsType types.EntityType = "ListArgs"
 	argumentsID  types.String     = "arguments"
+	inputID                       = "input" // with the path to it, that of a map in context.input
 )
 
 // The same as values, for context.arguments.
@@ -37,9 +39,11 @@ var (
 type arguments struct {
 	present                 bool // the action has arguments
 	sent                    mcp.Object
-	fit                     bool // they meet the pinned schema, if there is one
-	hostile                 bool // a set that was needed could not be made
+	meets                   bool   // they are known to meet the pinned schema, if there is one
+	typed                   *shape // of the typed action; nil for others
+	hostile                 bool   // a set that was needed could not be made
 	str, num, boolean, list tags
+	maps                    types.EntityMap // those with any names, by the ids of their entities
 }
 
 // tags are made when they are first needed.
@@ -49,7 +53,9 @@ type tags struct {
 }
 
 // forget makes the entities anew, for other wants.
-func (a *arguments) forget() { a.str, a.num, a.boolean, a.list = tags{}, tags{}, tags{}, tags{} }
+func (a *arguments) forget() {
+	a.str, a.num, a.boolean, a.list, a.maps = tags{}, tags{}, tags{}, tags{}, nil
+}
 
 // record returns context.arguments.
 func (a *arguments) record(want facts) types.Record {
@@ -79,9 +85,9 @@ func (a *arguments) record(want facts) types.Record {
 	return types.NewRecord(record)
 }
 
-// complete reports whether nothing was left out.
+// complete reports whether nothing was left out, and the pinned schema is met.
 func (a *arguments) complete() bool {
-	if !a.fit {
+	if !a.meets {
 		return false
 	}
 	seen := 0
@@ -113,11 +119,13 @@ func (a *arguments) view() iter.Seq2[mcp.Member, bool] {
 // budget is how many bytes of text may still be converted.
 type budget int
 
-func (b *budget) afford(text string) bool {
-	if len(text) > int(*b) {
+func (b *budget) afford(text string) bool { return b.spend(len(text)) }
+
+func (b *budget) spend(n int) bool {
+	if n > int(*b) {
 		return false
 	}
-	*b -= budget(len(text))
+	*b -= budget(n)
 	return true
 }
 
@@ -142,6 +150,62 @@ func (b *budget) show(v mcp.Value) bool {
 	_, whole := long(v)
 	return whole
 }
+
+// tagged returns the entity with that id, whose tags are arguments as far as they are wanted.
+func (a *arguments) tagged(id types.EntityUID, want *wanted) (types.Entity, bool) {
+	switch {
+	case !a.present:
+		return types.Entity{}, false
+	case id.ID == argumentsID:
+		return a.entity(id.Type, want), true
+	}
+	if made, ok := a.maps[id]; ok {
+		return made, true
+	}
+	s, object := a.mapping(id)
+	if s == nil {
+		return types.Entity{}, false
+	}
+	found := types.RecordMap{}
+	for name, v := range object.All() {
+		if want.argument(name) {
+			found[types.String(name)] = a.value(s.element, v)
+		}
+	}
+	if a.maps == nil {
+		a.maps = types.EntityMap{}
+	}
+	a.maps[id] = types.Entity{UID: id, Tags: types.NewRecord(found)}
+	return a.maps[id], true
+}
+
+// mapping finds the map that an entity stands for, and what was sent for it, by the path in the id.
+func (a *arguments) mapping(id types.EntityUID) (*shape, mcp.Object) {
+	path, ok := strings.CutPrefix(string(id.ID), inputID+"/")
+	if !ok || a.typed == nil {
+		return nil, mcp.Object{}
+	}
+	at, v := a.typed, mcp.Value(a.sent)
+	for token := range strings.SplitSeq(path, "/") {
+		object, _ := v.(mcp.Object)
+		name := pointerUnescape.Replace(token)
+		f, known := at.fields[name]
+		if v, _ = object.Get(name); !known || v == nil {
+			return nil, mcp.Object{}
+		}
+		if at = f.shape.of(v); at == nil {
+			return nil, mcp.Object{}
+		}
+	}
+	object, ok := v.(mcp.Object)
+	if !ok || at.kind != shapeMap || at.entity() != id {
+		return nil, mcp.Object{}
+	}
+	return at, object
+}
+
+// entity is the value of a map.
+func (s *shape) entity() types.EntityUID { return types.NewEntityUID(mapTypes[s.element.kind], s.id) }
 
 // entity returns the entity whose tags are the arguments of one kind, as far as they are wanted.
 func (a *arguments) entity(kind types.EntityType, want *wanted) types.Entity {

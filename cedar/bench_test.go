@@ -50,18 +50,14 @@ func manyPolicies(n, covering int) string {
 	return text.String()
 }
 
-// manySnapshot is a snapshot of many policies. Validating them takes seconds and is not what is measured.
+// manySnapshot is a snapshot of many policies.
 func manySnapshot(t testing.TB, text string) *Snapshot {
 	t.Helper()
-	s, err := newSnapshot(acmeSources(t, manyPolicies(20, 20)), acmeConfig())
+	src := acmeSources(t, text)
+	s, err := newSnapshot(src, acmeConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, bad := parsePolicies([]file{{"p.cedar", []byte(text)}}, "")
-	if err := bad.err(); err != nil {
-		t.Fatal(err)
-	}
-	s.prepare(all)
 	return s
 }
 

@@ -1,15 +1,7 @@
 package cedar
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,12 +15,13 @@ import (
 	exptypes "github.com/cedar-policy/cedar-go/x/exp/types"
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
+
+	"countersign.dev/cedar/syntax/corpustest"
 )
 
-// The requests that Cedar's own tests generate (7,750 policy sets with schemas and entities), which cedar-go carries in
-// its module with the answers of the Rust implementation.
+// The index gives the answers of plain Cedar, and those of the Rust implementation, to the requests of Cedar's own tests.
 func TestIndexOnTheCedarCorpus(t *testing.T) {
-	files := corpus(t)
+	files := corpustest.Files(t, "")
 	var tests []string
 	for name := range files {
 		if strings.HasSuffix(name, ".json") && !strings.HasSuffix(name, ".entities.json") {
@@ -92,7 +85,8 @@ func replay(files map[string][]byte, name string) (asked int, err error) {
 	}
 	all := make(policies, len(list))
 	for i, body := range list {
-		all[i] = policy{id: cedargo.PolicyID(fmt.Sprintf("policy%d", i)), body: body}
+		all[i], _ = newPolicy(body)
+		all[i].id = cedargo.PolicyID(fmt.Sprintf("policy%d", i))
 	}
 	entities := types.EntityMap(read)
 	snapshots := indexed(all, entities)
@@ -118,39 +112,4 @@ func replay(files map[string][]byte, name string) (asked int, err error) {
 		asked++
 	}
 	return asked, nil
-}
-
-// corpus reads the archive in the module cache.
-func corpus(t *testing.T) map[string][]byte {
-	t.Helper()
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/cedar-policy/cedar-go").Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip("the go command tells where the module is")
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	archive, err := os.Open(filepath.Join(strings.TrimSpace(string(dir)), "corpus-tests.tar.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer archive.Close() //nolint:errcheck // it is only read
-	unzipped, err := gzip.NewReader(archive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := make(map[string][]byte)
-	for r := tar.NewReader(unzipped); ; {
-		header, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return files
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		var data bytes.Buffer
-		if _, err := io.Copy(&data, r); err != nil { //nolint:gosec // the module's checksum is known
-			t.Fatal(err)
-		}
-		files[header.Name] = data.Bytes()
-	}
 }

@@ -4,6 +4,8 @@
 //
 // # Writing policies
 //
+// The guide in examples/README.md teaches this in fifteen minutes, with six sets of policies to copy and their tests.
+//
 // The principal is the mTLS peer, the action what it asks for, the resource the tool, prompt, resource, task or server.
 // The user is context.delegation.subject. Every policy has an @id. With these two files in the policy directory, the
 // planner may call the crm's tools that only read, for users in finance, and nobody may send more than 10,000:
@@ -55,12 +57,40 @@
 // # Arguments
 //
 // Every pinned tool has an action "call_tool:<server>/<tool>" whose context.input has the arguments with the types of
-// the tool's input schema: strings, integers (Long), booleans, numbers (decimal), lists of strings or integers (Set),
-// objects (record). Members of the schema that Cedar cannot express are not in it. Arguments that do not fit the schema
-// (a required one is missing, a type is wrong, a number has more than four digits behind the point, a list more than
-// 1,024 elements, its texts together more than 256 KiB) are asked about as plain "call_tool" with context.arguments.complete == false. A null for a member
-// whose schema allows null counts as absent. A permit for the typed action does then not apply; a forbid for it, or an
-// "unless" that names it, counts as a policy that could not be evaluated, which denies.
+// the tool's input schema. "countersign schema generate" writes them down. They are
+//
+//   - String, Long, Bool and decimal for strings, integers, booleans and numbers; enum and const also say which values
+//     there are;
+//   - Set for lists of these and of objects, a record for an object with known members;
+//   - of a union, a record with one member that is named for the type of the value: string, long, bool, decimal, set, record
+//     or map. Test it first: context.input.id has long && context.input.id.long > 7. Alternatives of one type are joined:
+//     objects have the members of all, each optional unless all require it;
+//   - StrArgs, NumArgs, BoolArgs or ListArgs for an object with any names and values of one type, with the members as tags:
+//     context.input.labels.hasTag("env") && context.input.labels.getTag("env") == "prod".
+//
+// References within the schema are followed, and the parts of allOf put together. What Cedar cannot express is not in
+// context.input: lists of lists, lists whose elements differ by their place, objects without known members, what may be
+// anything, and what contains itself. No policy can name it.
+//
+// Arguments that do not fit are asked about as plain "call_tool" with context.arguments.complete == false. They do not fit
+// if they violate the tool's input schema (JSON Schema 2020-12) anywhere, also in what is not in context.input: a required
+// member is missing, a type is wrong, a value is not among the constants, too large, too long, does not match its pattern,
+// has no alternative, or a closed object has another member. Nor do they if policies could not see them as they are: a
+// number has more than four digits behind the point, a list or object with any names more than 1,024 elements, all texts
+// together more than 256 KiB, to which each object in a list, each of its members, and each element of a list in an
+// object with any names adds 128 bytes. A null for a member whose schema allows null is as if it were absent in
+// context.input. A permit for the typed action does then not apply; a forbid for it, or an "unless" that names it, counts
+// as a policy that could not be evaluated, which denies.
+//
+// Some keywords cannot be checked: a pattern that RE2 (package regexp) does not have, or that other implementations read in
+// another way, $dynamicRef, references to other schemas, and a value that makes no sense; unevaluatedProperties and
+// unevaluatedItems only where another part of the schema could have seen to the member. A call with a member that could not
+// be checked does not fit if the member is in context.input. Otherwise it is asked about as the typed action, and
+// context.arguments.complete is false. What takes too long, such as a pattern of ten parts and a text of 13 KB, does not
+// fit. A format is taken for a comment, as by default in 2020-12. "countersign schema generate" lists what is not checked.
+//
+// A pinned file may have hashes ("countersign tools pull" and "tools pin" write them). Then it must say what they are of: a
+// file that was edited is refused.
 //
 // context.arguments offers the arguments of any tool and prompt without types. Values that it cannot show are left
 // out: numbers with a fraction, nulls, objects, mixed lists, and what exceeds 1,024 names, 1,024 elements of a list or
@@ -115,12 +145,42 @@
 //
 // One rule of 10,000 about a tool, a group and a scope is decided in 5 µs; OPA takes 24 µs, and CEL with a program for every
 // rule 2,100 µs. Of one rule CEL is faster: 0.9 µs to 4 µs. A list of 8,000 pairs that were chosen to be slow, which cedar-go
-// alone would take seconds for, costs 3 µs, and 1,024 chosen strings 31 µs.
+// alone would take seconds for, costs 3 µs, and 1,024 chosen strings 31 µs. Typed arguments that were chosen to be slow
+// (objects, choices, maps: as many as fit, all with one hash) take 0.3 ms to 0.5 ms.
 //
 // # Loading
 //
 // A load is all or nothing. Every policy must pass Cedar's strict validation, so that a misspelt attribute or an
 // unguarded optional one is found before it can make a forbid fail; the entities file must conform to the schema; a
 // file without a policy, and a directory without a file, are refused. The error lists everything, one problem a line,
-// as file:line:column: message.
+// as file:line:column: message. A comment with a carriage return in it is refused, because implementations of Cedar do not
+// agree on where it ends.
+//
+// A policy is one directory. A *.cedar file in a directory below it is refused, and not overlooked: a forbid there would be
+// lost. So are more than 10,000 files below it, of which nobody knows what they are. Hidden directories such as .git and the
+// ..data of a mounted ConfigMap are left out; a directory with tests or pinned tools may lie there.
+//
+// Decisions go on during a load, which leaves one processor to them. Files that did not change are not checked again. With
+// 10,000 policies in 100 files, of which five in every file look at typed arguments, and 0, 100 or 1,000 pinned tools
+// (BenchmarkReload, on a machine that was in use; the least of several runs):
+//
+//   - everything, at the start: 0.34 s, 0.49 s, 0.66 s; 224 MB to 438 MB are allocated
+//   - one file was edited: 37 ms, 36 ms, 61 ms; 18 MB to 21 MB
+//   - one pinned tool has changed, and all policies are validated again: 0.34 s with 100 tools, 0.74 s with 1,000
+//
+// # Tests that come along
+//
+// Files named *_test.yaml that lie beside the policies, and the tests in a bundle, are run whenever policies or tests change,
+// before these take effect: see package policytest. One that fails keeps in force what is, like any other mistake, and so
+// does one that cannot be read. What they may not do is surprise: tests of servers that are not configured are skipped, since
+// several installations can share one set of policies; all together may take 10 seconds; other policies than those that are
+// loaded are not tested, whatever a file says. The tests have no part in the revision. policy.tests is run by default, require
+// where policies without tests must not count, or ignore.
+//
+// # Where policies come from
+//
+// A directory of *.cedar and *.cedar.gz files, with a file of entities and one of pinned tools for each server, which may be
+// compressed too; messages refer to the text. A mounted ConfigMap holds 1 MiB: several of them in one projected volume are
+// one directory, and compressed files go into binaryData. All files together have up to 16 MiB of text. Or a [Source]:
+// package bundle packs everything into one signed file, and package bundle/remote fetches it.
 package cedar

@@ -50,10 +50,7 @@ func (e *entities) Get(id types.EntityUID) (types.Entity, bool) {
 	case userType:
 		return e.user(string(id.ID))
 	case strArgsType, numArgsType, boolArgsType, listArgsType:
-		if !e.arguments.present || id.ID != argumentsID {
-			return types.Entity{}, false
-		}
-		return e.arguments.entity(id.Type, &e.want), true
+		return e.arguments.tagged(id, &e.want)
 	case e.target.UID.Type:
 		if id == e.target.UID {
 			return e.target, true

@@ -150,3 +150,96 @@ func BenchmarkFlood(b *testing.B) {
 		})
 	}
 }
+
+// hostileTool has arguments of every kind that takes part in a hash.
+const hostileTool = `{"tools":[{"name":"t","inputSchema":{"type":"object","properties":{
+	"rows":{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"},"n":{"type":"number"},"m":{"type":"integer"}}}},
+	"either":{"type":"array","items":{"type":["string","integer"]}},
+	"labels":{"type":"object","additionalProperties":{"type":"string"}},
+	"lists":{"type":"object","additionalProperties":{"type":"array","items":{"type":"string"}}}}}}]}`
+
+const hostileToolPolicies = `
+	@id("any") permit (principal, action in Action::"call_tool", resource);
+	@id("rows") forbid (principal, action == Action::"call_tool:crm/t", resource) when { context.input has rows && context.input.rows.isEmpty() };
+	@id("either") forbid (principal, action == Action::"call_tool:crm/t", resource) when { context.input has either && context.input.either.isEmpty() };
+	@id("labels") forbid (principal, action == Action::"call_tool:crm/t", resource) when { context.input has labels && context.input.labels.hasTag(context.method) };
+	@id("lists") forbid (principal, action == Action::"call_tool:crm/t", resource) when { context.input has lists && context.input.lists.hasTag(context.method) };`
+
+// hostileArguments were made to be slow, or to be too many.
+func hostileArguments() map[string]mcp.Member {
+	alike := func(i int) mcp.String {
+		if i%2 == 0 {
+			return mcp.String(fmt.Sprint(twin, i/2))
+		}
+		return mcp.String(fmt.Sprint(otherTwin, i/2))
+	}
+	var rows, either, wide, many mcp.Array
+	var labels, lists []mcp.Member
+	for i := range maxElements {
+		if i%3 == 0 { // as many as fit
+			wide = append(wide, mcp.NewObject(mcp.Member{Name: "a", Value: mcp.String(fmt.Sprint(i))}, mcp.Member{Name: "n", Value: mcp.Float(0.5)}))
+			rows = append(rows, mcp.NewObject(mcp.Member{Name: "a", Value: alike(i)}), mcp.NewObject(mcp.Member{Name: "a", Value: alike(i + 1)}))
+		}
+		either = append(either, alike(i))
+		many = append(many, mcp.String(fmt.Sprint(i)))
+		labels = append(labels, mcp.Member{Name: fmt.Sprint(i), Value: alike(i)})
+	}
+	for i := range 9 {
+		lists = append(lists, mcp.Member{Name: fmt.Sprint(i), Value: many})
+	}
+	return map[string]mcp.Member{
+		"objects with one hash": {Name: "rows", Value: rows}, "choices with one hash": {Name: "either", Value: either},
+		"as many objects as fit": {Name: "rows", Value: wide}, "a map of texts with one hash": {Name: "labels", Value: mcp.NewObject(labels...)},
+		"a map of long lists": {Name: "lists", Value: mcp.NewObject(lists...)},
+	}
+}
+
+func hostileToolSnapshot(t testing.TB) *Snapshot {
+	t.Helper()
+	src := acmeSources(t, hostileToolPolicies)
+	src.tools = map[string]file{"crm": {name: "t.json", data: []byte(hostileTool)}}
+	src.entities = nil
+	s, err := newSnapshot(src, acmeConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Objects in lists, choices and maps are bounded like lists of texts.
+func TestFloodOfTypedArguments(t *testing.T) {
+	s := hostileToolSnapshot(t)
+	for name, tc := range map[string]struct {
+		fits   bool
+		errors []string // why it is denied
+	}{
+		"objects with one hash": {true, []string{untranslatable}}, "choices with one hash": {true, []string{untranslatable}},
+		"as many objects as fit": {true, nil}, "a map of texts with one hash": {true, nil},
+		"a map of long lists": {false, []string{"either", "labels", "lists", "rows"}}, // forbids for what does not fit
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := askAbout(mcp.NewObject(hostileArguments()[name]))
+			if fits := s.pins["crm"]["t"].input.fits(q.Call.Arguments); fits != tc.fits {
+				t.Errorf("fits is %v", fits)
+			}
+			v := s.Authorize(t.Context(), q)
+			if v.Allowed != (tc.errors == nil) || !slices.Equal(v.Errors, tc.errors) {
+				t.Errorf("%+v", v)
+			}
+		})
+	}
+}
+
+// BenchmarkFloodOfTypedArguments is the price of such calls.
+func BenchmarkFloodOfTypedArguments(b *testing.B) {
+	s := hostileToolSnapshot(b)
+	for name, v := range hostileArguments() {
+		b.Run(strings.ReplaceAll(name, " ", "-"), func(b *testing.B) {
+			q := askAbout(mcp.NewObject(v))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Authorize(context.Background(), q)
+			}
+		})
+	}
+}

@@ -142,6 +142,14 @@ func FuzzInput(f *testing.F) {
 		`{"a":1.5,"b":[1,2]}`)
 	f.Add(`{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"type":"null"}]},"":{"type":"boolean"}}}`, `{"a":null,"":true}`)
 	f.Add(`{"type":"object","properties":{"\"":{"type":"object","properties":{"\u0000":{"const":"x"}},"required":["\u0000"]}}}`, `{"\"":{"\u0000":"y"}}`)
+	f.Add(`{"type":"object","$defs":{"d":{"type":["string","integer"]}},"properties":{"m":{"type":"object","additionalProperties":{"type":"string"}},
+		"u":{"$ref":"#/$defs/d"},"l":{"type":"array","items":{"allOf":[{"properties":{"n":{"type":"number"}}},{"properties":{"u":{"$ref":"#/$defs/d"}}}]}}}}`,
+		`{"m":{"a":"b"},"u":7,"l":[{"n":0.5},{"u":"x"}]}`)
+	f.Add(`{"type":"object","oneOf":[{"properties":{"k":{"const":"a"},"x":{"type":"object","additionalProperties":{"type":"array","items":{"type":"string"}}}}},
+		{"properties":{"k":{"const":"b"}},"additionalProperties":false}]}`, `{"k":"a","x":{"y":["z"]}}`)
+	f.Add(`{"type":"object","properties":{"p":{"type":"string","pattern":"^a+$","maxLength":3},"n":{"type":"number","multipleOf":0.5,"minimum":1},
+		"l":{"type":"array","prefixItems":[{"const":null}],"uniqueItems":true},"o":{"minProperties":1,"propertyNames":{"pattern":"(?!x)"}}},
+		"required":["ghost"],"if":{"required":["p"]},"then":{"not":{"required":["n"]}}}`, `{"ghost":1,"p":"aa","l":[null],"o":{"k":1}}`)
 	f.Fuzz(func(t *testing.T, schema, arguments string) {
 		tools, err := mcp.ParseToolList([]byte(`{"tools":[{"name":"t","inputSchema":` + schema + `}]}`))
 		if err != nil || len(tools) != 1 {
@@ -152,6 +160,9 @@ func FuzzInput(f *testing.F) {
 			return
 		}
 		tool := file{"t.json", []byte(`{"tools":[{"name":"t","inputSchema":` + schema + `}]}`)}
+		if _, err := inputShape(tools[0].InputSchema); err != nil {
+			return
+		}
 		s, err := newSnapshot(&sources{
 			policies: []file{{"p.cedar", []byte(`@id("p") permit (principal, action, resource);`)}},
 			tools:    map[string]file{"crm": tool},

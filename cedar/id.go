@@ -5,23 +5,22 @@ import (
 	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
-	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
 
 // checkIDs reports ids that no request can ever have. Cedar cannot tell, and a forbid for one would never apply.
 // Servers and tools that are not configured are fine: one set of policies may serve several installations.
-func (p policy) checkIDs() []string {
-	body := (*ast.Policy)(p.body.AST())
+func (p *policy) checkIDs() []complaint {
+	body := p.ast()
 	ids := slices.Concat(scopeEntities(body.Principal), scopeEntities(body.Resource), conditionEntities(body))
 	slices.SortFunc(ids, compareUID)
-	var messages []string
+	var bad []complaint
 	for _, id := range slices.Compact(ids) {
 		if want := wrongID(id); want != "" {
-			messages = append(messages, id.String()+" can never be: "+want)
+			bad = append(bad, complaint{rule: "impossible-id", entity: id, message: id.String() + " can never be", help: want})
 		}
 	}
-	return messages
+	return bad
 }
 
 // wrongID returns what the id should look like; nothing when it does.

@@ -130,7 +130,8 @@ func numbered(t rapid.TB, text string) policies {
 	}
 	all := make(policies, len(list))
 	for i, body := range list {
-		all[i] = policy{id: cedargo.PolicyID(fmt.Sprintf("policy%d", i)), body: body}
+		all[i], _ = newPolicy(body)
+		all[i].id = cedargo.PolicyID(fmt.Sprintf("policy%d", i))
 	}
 	return all
 }

@@ -42,6 +42,18 @@ func acmeSources(t testing.TB, policies string) *sources {
 	return src
 }
 
+// with is a snapshot of the same files with other policies.
+func (src *sources) with(t rapid.TB, policies string) *Snapshot {
+	t.Helper()
+	other := *src
+	other.policies = []file{{"p.cedar", []byte(policies)}}
+	s, err := newSnapshot(&other, acmeConfig())
+	if err != nil {
+		t.Fatalf("%s\n%v", policies, err)
+	}
+	return s
+}
+
 var (
 	somePaths     = []string{"/planner", "/interns/eve", "/crm", "/ns/web/sa/gateway"}
 	someTools     = []string{"search", "refund", "balance", "transfer", "unknown"}
@@ -174,12 +186,8 @@ func drawPolicies(t *rapid.T) string {
 func TestAuthorizeAgreesWithCedar(t *testing.T) {
 	template := acmeSources(t, "")
 	rapid.Check(t, func(t *rapid.T) {
-		src := *template
-		src.policies = []file{{"p.cedar", []byte(drawPolicies(t))}}
-		s, err := newSnapshot(&src, acmeConfig())
-		if err != nil {
-			t.Fatalf("%s\n%v", src.policies[0].data, err)
-		}
+		text := drawPolicies(t)
+		s := template.with(t, text)
 		words, err := newVocabulary(s.pins)
 		if err != nil {
 			t.Fatal(err)
@@ -212,10 +220,10 @@ func TestAuthorizeAgreesWithCedar(t *testing.T) {
 			}
 			s.monitor.share = 0
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(authz.Verdict{}, "Candidates")); diff != "" {
-				t.Fatalf("%s\n(-plain Cedar +ours):\n%s", src.policies[0].data, diff)
+				t.Fatalf("%s\n(-plain Cedar +ours):\n%s", text, diff)
 			}
 			if diff := cmp.Diff(skipPermits(s, want), skipping, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(authz.Verdict{}, "Candidates")); diff != "" {
-				t.Fatalf("%s\n(-plain Cedar without failing permits +ours):\n%s", src.policies[0].data, diff)
+				t.Fatalf("%s\n(-plain Cedar without failing permits +ours):\n%s", text, diff)
 			}
 			if got.Candidates > len(s.policies) {
 				t.Fatalf("%d candidates of %d policies", got.Candidates, len(s.policies))
@@ -231,12 +239,8 @@ func TestAuthorizeAgreesWithCedar(t *testing.T) {
 func TestMayDelegateAgreesWithCedar(t *testing.T) {
 	template := acmeSources(t, "")
 	rapid.Check(t, func(t *rapid.T) {
-		src := *template
-		src.policies = []file{{"p.cedar", []byte(drawPolicies(t))}}
-		s, err := newSnapshot(&src, acmeConfig())
-		if err != nil {
-			t.Fatalf("%s\n%v", src.policies[0].data, err)
-		}
+		text := drawPolicies(t)
+		s := template.with(t, text)
 		s.monitor.share = float64(rapid.IntRange(0, 1).Draw(t, "verified"))
 		plain := newLinear(s)
 		for range 5 {
@@ -253,7 +257,7 @@ func TestMayDelegateAgreesWithCedar(t *testing.T) {
 				t.Fatalf("%v, want %q", err, want.Errors)
 			}
 			if allowed := len(kept) == 1 && kept[0] == item; err == nil && allowed != want.Allowed {
-				t.Fatalf("%s\n%s: kept %q, want %v", src.policies[0].data, item, kept, want.Allowed)
+				t.Fatalf("%s\n%s: kept %q, want %v", text, item, kept, want.Allowed)
 			}
 		}
 	})
@@ -354,104 +358,6 @@ func TestURIPrefixes(t *testing.T) {
 	}
 }
 
-// What JSON Schema says, what Cedar makes of it, and which arguments fit.
-func TestInputShape(t *testing.T) {
-	for name, tc := range map[string]struct {
-		property string // the schema of member "x", required
-		want     string // its Cedar type; "" when it is left out
-		fits     []string
-		not      []string
-	}{
-		"string":                 {`{"type":"string"}`, "String", []string{`""`}, []string{`1`, `null`, `["a"]`}},
-		"integer":                {`{"type":"integer"}`, "Long", []string{`1`, `-9223372036854775808`, `1.0`, `1e3`}, []string{`1.5`, `1e300`, `"1"`, `9007199254740992.0`}},
-		"boolean":                {`{"type":"boolean"}`, "Bool", []string{`true`}, []string{`"true"`, `0`}},
-		"number":                 {`{"type":"number"}`, "decimal", []string{`1`, `0.1`, `-1.2345`, `99999999999.1234`}, []string{`0.12345`, `100000000000.5`, `9223372036854775807`, `"1"`}},
-		"strings":                {`{"type":"array","items":{"type":"string"}}`, "Set<String>", []string{`[]`, `["a","a"]`}, []string{`[1]`, `"a"`}},
-		"integers":               {`{"type":"array","items":{"type":"integer"}}`, "Set<Long>", []string{`[1,2]`}, []string{`[[1]]`}},
-		"record":                 {`{"type":"object","properties":{"a":{"type":"string"}}}`, `{"a"?: String}`, []string{`{}`, `{"a":"b"}`, `{"b":1}`}, []string{`{"a":1}`, `[]`}},
-		"required member":        {`{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}`, `{"a": String}`, []string{`{"a":"b"}`}, []string{`{}`}},
-		"enumeration":            {`{"enum":["a","b"]}`, "String", []string{`"a"`, `"c"`}, []string{`1`}},
-		"constant":               {`{"const":7}`, "Long", []string{`7`}, []string{`"7"`}},
-		"truth":                  {`{"enum":[true]}`, "Bool", []string{`true`}, []string{`1`}},
-		"nullable":               {`{"type":["string","null"]}`, "String?", []string{`"a"`, `null`}, []string{`1`}},
-		"nullable, as pydantic":  {`{"anyOf":[{"type":"integer"},{"type":"null"}],"default":null}`, "Long?", []string{`1`, `null`}, []string{`"1"`}},
-		"one alternative":        {`{"oneOf":[{"type":"integer"}]}`, "Long", []string{`1`}, []string{`null`}},
-		"name that needs quotes": {`{"type":"object","properties":{"a b\"":{"type":"string"}}}`, `{"a b\""?: String}`, nil, nil},
-		"union":                  {`{"oneOf":[{"type":"integer"},{"type":"string"}]}`, "", []string{`1`, `"a"`}, nil},
-		"union of types":         {`{"type":["integer","string"]}`, "", nil, nil},
-		"type of no name":        {`{"type":[7]}`, "", nil, nil},
-		"only null":              {`{"anyOf":[{"type":"null"}]}`, "", nil, nil},
-		"null":                   {`{"type":"null"}`, "", []string{`null`}, nil},
-		"union with a reference": {`{"anyOf":[{"$ref":"#/x"},{"type":"null"}]}`, "", nil, nil},
-		"union of truths":        {`{"anyOf":[true,{"type":"null"}]}`, "", nil, nil},
-		"mixed enumeration":      {`{"enum":["a",1]}`, "", nil, nil},
-		"enumeration of lists":   {`{"enum":[[]]}`, "", nil, nil},
-		"reference":              {`{"$ref":"#/$defs/x"}`, "", nil, nil},
-		"all of":                 {`{"type":"string","allOf":[{}]}`, "", nil, nil},
-		"anything":               {`{}`, "", []string{`{"a":[1,{}]}`}, nil},
-		"true":                   {`true`, "", []string{`1`}, nil},
-		"free-form object":       {`{"type":"object"}`, "", []string{`{"a":1}`}, nil},
-		"lists of lists":         {`{"type":"array","items":{"type":"array","items":{"type":"string"}}}`, "", []string{`[[]]`}, nil},
-		"lists of numbers":       {`{"type":"array","items":{"type":"number"}}`, "", nil, nil},
-		"lists of nullables":     {`{"type":"array","items":{"type":["string","null"]}}`, "", nil, nil},
-		"tuple":                  {`{"type":"array","prefixItems":[{}],"items":{"type":"string"}}`, "", nil, nil},
-		"list of anything":       {`{"type":"array"}`, "", nil, nil},
-		"too deep":               {strings.Repeat(`{"type":"array","items":`, 28) + `{}` + strings.Repeat(`}`, 28), "", nil, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			schema, err := mcp.ParseObject([]byte(`{"type":"object","properties":{"x":` + tc.property + `},"required":["x"]}`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := inputShape(schema)
-			if got := describe(s); got != strings.ReplaceAll(`{"x": `+tc.want+`}`, `{"x": }`, `{}`) &&
-				got != `{"x"?: `+strings.TrimSuffix(tc.want, "?")+`}` {
-				t.Errorf("type %s, want %s", got, tc.want)
-			}
-			for _, list := range []struct {
-				values []string
-				fits   bool
-			}{{tc.fits, true}, {tc.not, false}} {
-				for _, v := range list.values {
-					arguments, err := mcp.ParseObject([]byte(`{"x":` + v + `}`))
-					if err != nil {
-						t.Fatal(err)
-					}
-					if ok := s.fits(arguments); ok != list.fits {
-						t.Errorf("%s: fits is %v", v, ok)
-					}
-				}
-			}
-		})
-	}
-	t.Run("a long list does not fit", func(t *testing.T) {
-		s := &shape{kind: shapeRecord, fields: map[string]field{"x": {shape: &shape{kind: shapeSet, element: &shape{kind: shapeLong}}}}}
-		long := func(n int) mcp.Object {
-			return mcp.NewObject(mcp.Member{Name: "x", Value: slices.Repeat(mcp.Array{mcp.Int(1)}, n)})
-		}
-		if s.fits(long(maxElements + 1)) {
-			t.Error("fits")
-		}
-		if !s.fits(long(maxElements)) {
-			t.Error("does not fit")
-		}
-	})
-	t.Run("nor does long text, wherever it is", func(t *testing.T) {
-		text := &shape{kind: shapeString}
-		s := &shape{kind: shapeRecord, fields: map[string]field{"x": {shape: text}, "l": {shape: &shape{kind: shapeSet, element: text}}}}
-		long := func(n int) mcp.Object {
-			return mcp.NewObject(mcp.Member{Name: "x", Value: mcp.String(strings.Repeat("x", maxText-10))},
-				mcp.Member{Name: "l", Value: mcp.Array{mcp.String(strings.Repeat("x", n))}})
-		}
-		if s.fits(long(11)) {
-			t.Error("fits")
-		}
-		if !s.fits(long(10)) {
-			t.Error("does not fit")
-		}
-	})
-}
-
 // A decimal is the number that was sent, sign and all.
 func TestDecimalValue(t *testing.T) {
 	for _, tc := range []struct {
@@ -469,26 +375,6 @@ func TestDecimalValue(t *testing.T) {
 		if !ok || !got.Equal(want) {
 			t.Errorf("%v becomes %v", tc.sent, got)
 		}
-	}
-}
-
-// describe writes a shape as Cedar writes its type.
-func describe(s *shape) string {
-	switch s.kind {
-	case shapeSet:
-		return "Set<" + describe(s.element) + ">"
-	case shapeRecord:
-		var members []string
-		for _, name := range slices.Sorted(maps.Keys(s.fields)) {
-			mark := ""
-			if !s.fields[name].required {
-				mark = "?"
-			}
-			members = append(members, fmt.Sprintf("%q%s: %s", name, mark, describe(s.fields[name].shape)))
-		}
-		return "{" + strings.Join(members, ", ") + "}"
-	default:
-		return []string{"String", "Long", "Bool", "decimal"}[s.kind]
 	}
 }
 

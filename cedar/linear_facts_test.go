@@ -207,52 +207,146 @@ func (r *linearArgumentReader) afford(text string) bool {
 
 func linearArgs(kind types.EntityType) types.EntityUID { return types.NewEntityUID(kind, argumentsID) }
 
-// linearConvert returns the Cedar value, or false when v does not fit.
-func linearConvert(s *shape, v mcp.Value) (types.Value, bool) {
+// linearMeets reports whether arguments with the right types fit, and whether they meet the schema of their tool. Where
+// another implementation of JSON Schema is known to be right, it is what that one says.
+func linearMeets(p *pin, sent mcp.Object, typed bool) (fits, meets bool) {
+	if !typed {
+		return false, false
+	}
+	found := p.input.judged(p.input.asks, sent, nil)
+	if valid, known := oracle(p.InputSchema, sent); known && found != outside && found != untold {
+		return valid, valid
+	}
+	return found <= outside, found == met
+}
+
+// linearInput converts the arguments, or returns false when they do not fit.
+type linearInput struct {
+	entities types.EntityMap
+	left     int // bytes of text
+}
+
+func (l *linearInput) afford(n int) bool {
+	l.left -= n
+	return l.left >= 0
+}
+
+// convert returns the Cedar value, or false when v does not fit.
+func (l *linearInput) convert(s *shape, v mcp.Value) (types.Value, bool) {
+	var converted types.Value
 	switch s.kind {
 	case shapeString:
 		text, ok := v.(mcp.String)
-		return types.String(text), ok
+		if !ok || !l.afford(len(text)) {
+			return nil, false
+		}
+		converted = types.String(text)
 	case shapeLong:
-		return long(v)
+		whole, ok := long(v)
+		if !ok {
+			return nil, false
+		}
+		converted = whole
 	case shapeBool:
 		b, ok := v.(mcp.Bool)
-		return types.Boolean(b), ok
+		if !ok {
+			return nil, false
+		}
+		converted = types.Boolean(b)
 	case shapeDecimal:
 		return decimal(v)
 	case shapeSet:
-		list, ok := v.(mcp.Array)
-		if !ok || len(list) > maxElements {
-			return nil, false
-		}
-		elements := make([]types.Value, len(list))
-		for i, e := range list {
-			if elements[i], ok = linearConvert(s.element, e); !ok {
-				return nil, false
+		return l.list(s, v)
+	case shapeChoice:
+		for _, choice := range s.choices {
+			attempt := linearInput{l.entities, l.left}
+			if value, ok := attempt.convert(choice, v); ok {
+				*l = attempt
+				return types.NewRecord(types.RecordMap{choiceNames[choice.kind]: value}), true
 			}
 		}
-		return types.NewSet(elements...), true
+		return nil, false
+	case shapeMap:
+		return l.mapping(s, v)
 	default:
 		object, ok := v.(mcp.Object)
 		if !ok {
 			return nil, false
 		}
-		return linearRecord(s, object)
+		return l.record(s, object)
 	}
+	if s.constants == nil {
+		return converted, true
+	}
+	for c := range s.constants {
+		if allowed, _ := new(linearInput).convertConstant(c); allowed.Equal(converted) {
+			return converted, true
+		}
+	}
+	return nil, false
 }
 
-// linearRecord converts the members that the shape knows. An absent object is an empty one.
-func linearRecord(s *shape, object mcp.Object) (types.Value, bool) {
+func (*linearInput) convertConstant(c mcp.Value) (types.Value, bool) {
+	switch c := c.(type) {
+	case mcp.String:
+		return types.String(c), true
+	case mcp.Bool:
+		return types.Boolean(c), true
+	}
+	return long(c)
+}
+
+func (l *linearInput) list(s *shape, v mcp.Value) (types.Value, bool) {
+	list, ok := v.(mcp.Array)
+	if !ok || len(list) > maxElements {
+		return nil, false
+	}
+	elements := make([]types.Value, len(list))
+	for i, e := range list {
+		if elements[i], ok = l.convert(s.element, e); !ok {
+			return nil, false
+		}
+		if _, record := elements[i].(types.Record); record && !l.afford(memberCost*members(e)) {
+			return nil, false
+		}
+	}
+	return types.NewSet(elements...), true
+}
+
+func (l *linearInput) mapping(s *shape, v mcp.Value) (types.Value, bool) {
+	object, ok := v.(mcp.Object)
+	if !ok || object.Len() > maxElements {
+		return nil, false
+	}
+	found := types.RecordMap{}
+	for name, member := range object.All() {
+		value, ok := l.convert(s.element, member)
+		list, _ := member.(mcp.Array)
+		if !ok || !l.afford(len(name)+memberCost*len(list)) {
+			return nil, false
+		}
+		found[types.String(name)] = value
+	}
+	id := types.NewEntityUID(mapTypes[s.element.kind], s.id)
+	l.entities[id] = types.Entity{UID: id, Tags: types.NewRecord(found)}
+	return id, true
+}
+
+// record converts the members that the shape knows. An absent object is an empty one.
+func (l *linearInput) record(s *shape, object mcp.Object) (types.Value, bool) {
 	record := make(types.RecordMap, len(s.fields))
 	for name, v := range object.All() {
 		f, known := s.fields[name]
 		if !known {
+			if _, leftOut := s.left[name]; s.closed && !leftOut {
+				return nil, false
+			}
 			continue
 		}
 		if _, null := v.(mcp.Null); null && f.shape.nullable {
 			continue
 		}
-		value, ok := linearConvert(f.shape, v)
+		value, ok := l.convert(f.shape, v)
 		if !ok {
 			return nil, false
 		}

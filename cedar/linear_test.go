@@ -102,17 +102,21 @@ func (s linear) ask(q authz.Query) (linearQuestion, bool, error) {
 	}
 	entities[about.UID] = about
 	act := actionUID(name)
-	fits := true
+	meets := true
 	if p := s.pins[q.Server][q.Target.Name]; name == callTool && p != nil {
+		typed := linearInput{types.EntityMap{}, maxText}
 		var input types.Value
-		if input, fits = linearRecord(p.input, q.Call.Arguments); fits {
+		var fits bool
+		input, fits = typed.record(p.input, q.Call.Arguments)
+		if fits, meets = linearMeets(p, q.Call.Arguments, fits); fits {
 			act, context["input"] = p.action, input
+			maps.Copy(entities, typed.entities)
 		} else {
 			asked.unfit = p.action
 		}
 	}
 	if q.Target.Kind == mcp.TargetTool || name == "get_prompt" {
-		context["arguments"] = linearArguments(q.Call.Arguments, entities, fits)
+		context["arguments"] = linearArguments(q.Call.Arguments, entities, meets)
 	}
 	asked.request = cedargo.Request{
 		Principal: principal.UID, Action: act, Resource: about.UID, Context: types.NewRecord(context),

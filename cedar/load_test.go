@@ -179,19 +179,19 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		"syntax error": {
 			policy("// first\n@id(\"a\")\npermit (principal, action, resource) when { 1 + };"),
-			[]string{`policies/p.cedar:3:50: syntax error at ";": invalid primary`},
+			[]string{`policies/p.cedar:3:49: policy a: unexpected "}"; want an expression`},
 		},
 		"half-written file": {
 			policy(someone + "\n@id(\"b\") forbid (principal, act"),
-			[]string{`policies/p.cedar:2:32: syntax error at "": exact got act want action (the file ends within a policy)`},
+			[]string{`policies/p.cedar:2:29: policy b: unexpected "act"; want action in the scope: the scope is (principal, action, resource), and conditions go behind when`},
 		},
 		"cut between tokens": {
 			policy(someone + "\n@id(\"b\") forbid (principal,"),
-			[]string{`policies/p.cedar:2:28: syntax error at "": exact got  want action (the file ends within a policy)`},
+			[]string{`policies/p.cedar:2:28: policy b: the policy ends early; want action in the scope: the scope is (principal, action, resource), and conditions go behind when`},
 		},
 		"text that is not closed": {
 			policy("@id(\"a\npermit (principal, action, resource);"),
-			[]string{`policies/p.cedar:1:5: syntax error: literal not terminated`},
+			[]string{"policies/p.cedar:1:5: the string does not end on its line: write a line feed as \\n"},
 		},
 		"file truncated to nothing": {
 			map[string]string{ok: someone, "policies/p.cedar": ""},
@@ -215,56 +215,54 @@ func TestLoadRefuses(t *testing.T) {
 		},
 		"reason of a permit": {
 			policy(`@id("a") @reason("because") permit (principal, action, resource);`),
-			[]string{`policies/p.cedar:1:1: policy a: @reason is what a forbid tells the caller; on a permit it has no effect`},
+			[]string{`policies/p.cedar:1:10: policy a: @reason is what a forbid tells the caller; on a permit it has no effect`},
 		},
 		"reason with a line break": {
 			policy(`@id("a") @reason("a\nb") forbid (principal, action, resource);`),
-			[]string{`policies/p.cedar:1:1: policy a: @reason must be printable text on one line`},
+			[]string{`policies/p.cedar:1:10: policy a: @reason must be printable text on one line`},
 		},
 		"reason too long": {
 			policy(`@id("a") @reason("` + strings.Repeat("x", 257) + `") forbid (principal, action, resource);`),
-			[]string{`policies/p.cedar:1:1: policy a: @reason must have 1 to 256 bytes`},
+			[]string{`policies/p.cedar:1:10: policy a: @reason must have 1 to 256 bytes`},
 		},
 		"unknown attribute": {
 			policy(`@id("a") permit (principal, action in Action::"read", resource) when { context.delegatoin.depth > 1 };`),
-			[]string{"policies/p.cedar:1:1: policy a: attribute `delegatoin` in context not found: did you mean \"delegation\"?"},
+			[]string{"policies/p.cedar:1:80: policy a: attribute `delegatoin` in context not found: did you mean \"delegation\"?"},
 		},
 		"unguarded optional": {
 			policy(`@id("a") forbid (principal, action in Action::"call_tool", resource) when { context.delegation.depth > 1 };`),
-			[]string{"policies/p.cedar:1:1: policy a: unable to guarantee safety of access to optional attribute `delegation` " +
+			[]string{"policies/p.cedar:1:77: policy a: unable to guarantee safety of access to optional attribute `delegation` " +
 				"in context: test it first, `context has delegation && …`"},
 		},
 		"unguarded nested optional": {
 			policy(`@id("a") forbid (principal, action, resource) when { context.request.source_ip.isLoopback() };`),
-			[]string{"policies/p.cedar:1:1: policy a: unable to guarantee safety of access to optional attribute " +
+			[]string{"policies/p.cedar:1:54: policy a: unable to guarantee safety of access to optional attribute " +
 				"`request.source_ip` in context: test it first, `context.request has source_ip && …`"},
 		},
 		"unguarded tag": {
 			policy(`@id("a") forbid (principal, action in Action::"call_tool", resource) when { context.arguments.num.getTag("n") > 1 };`),
-			[]string{"policies/p.cedar:1:1: policy a: unable to guarantee safety of access to tag `\"n\"` on entity type `NumArgs`: " +
-				"test it first with hasTag, `x.hasTag(\"k\") && x.getTag(\"k\") …`"},
+			[]string{"policies/p.cedar:1:77: policy a: unable to guarantee safety of access to tag `\"n\"` on entity type `NumArgs`: " +
+				"test it first with hasTag, `context.arguments.num.hasTag(\"n\") && context.arguments.num.getTag(\"n\") …`"},
 		},
 		"unknown entity type": {
 			policy(`@id("a") permit (principal == Workloads::"spiffe://acme.example/planner", action, resource);`),
 			[]string{
-				"policies/p.cedar:1:1: policy a: unable to find an applicable action given the policy scope constraints",
-				"policies/p.cedar:1:1: policy a: unrecognized entity type `Workloads`: did you mean \"Workload\"?",
+				"policies/p.cedar:1:31: policy a: unrecognized entity type `Workloads`: did you mean \"Workload\"?",
 			},
 		},
 		"unknown tool": {
 			policy(`@id("a") permit (principal, action == Action::"call_tool:crm/refnd", resource);`),
 			[]string{
-				"policies/p.cedar:1:1: policy a: unable to find an applicable action given the policy scope constraints",
-				"policies/p.cedar:1:1: policy a: unrecognized action `Action::\"call_tool:crm/refnd\"`: did you mean \"call_tool:crm/refund\"?",
+				"policies/p.cedar:1:39: policy a: unrecognized action `Action::\"call_tool:crm/refnd\"`: did you mean \"call_tool:crm/refund\"?",
 			},
 		},
 		"input of a member that Cedar cannot express": {
 			policy(`@id("a") permit (principal, action == Action::"call_tool:crm/refund", resource) when { context.input.either == "x" };`),
-			[]string{"policies/p.cedar:1:1: policy a: attribute `either` in context not found"},
+			[]string{"policies/p.cedar:1:102: policy a: attribute `either` in context not found"},
 		},
 		"a member that only some of the actions have": {
 			policy(`@id("a") forbid (principal, action, resource) when { context.arguments.complete };`),
-			[]string{"policies/p.cedar:1:1: policy a: attribute `arguments` in context not found: " +
+			[]string{"policies/p.cedar:1:62: policy a: attribute `arguments` in context not found: " +
 				"not everything that the policy is about has it, narrow its action or resource"},
 		},
 		"ids that no request can have": {
@@ -272,12 +270,12 @@ func TestLoadRefuses(t *testing.T) {
 @id("b") forbid (principal == Workload::"planner", action, resource == Tool::"refund");
 @id("c") forbid (principal in SpiffePath::"spiffe://acme.example/ns/", action, resource) when { resource in UriPath::"file:///a/../b" };`),
 			[]string{
-				"policies/p.cedar:1:1: policy a: TrustDomain::\"spiffe://acme.example\" can never be: write the name of the trust domain alone, in lower case, without \"spiffe://\"",
-				"policies/p.cedar:1:1: policy a: UriPath::\"file:///etc/\" can never be: write \"<scheme>://<authority>/<path>\" in normal form, without a \"/\" at the end, query and fragment",
-				"policies/p.cedar:2:1: policy b: Tool::\"refund\" can never be: write \"<server>/<name>\"",
-				"policies/p.cedar:2:1: policy b: Workload::\"planner\" can never be: write the whole SPIFFE ID, \"spiffe://<trust domain>/<path>\" without a \"/\" at the end",
-				"policies/p.cedar:3:1: policy c: SpiffePath::\"spiffe://acme.example/ns/\" can never be: write the whole SPIFFE ID, \"spiffe://<trust domain>/<path>\" without a \"/\" at the end",
-				"policies/p.cedar:3:1: policy c: UriPath::\"file:///a/../b\" can never be: write \"<scheme>://<authority>/<path>\" in normal form, without a \"/\" at the end, query and fragment",
+				"policies/p.cedar:1:31: policy a: TrustDomain::\"spiffe://acme.example\" can never be: write the name of the trust domain alone, in lower case, without \"spiffe://\"",
+				"policies/p.cedar:1:89: policy a: UriPath::\"file:///etc/\" can never be: write \"<scheme>://<authority>/<path>\" in normal form, without a \"/\" at the end, query and fragment",
+				"policies/p.cedar:2:31: policy b: Workload::\"planner\" can never be: write the whole SPIFFE ID, \"spiffe://<trust domain>/<path>\" without a \"/\" at the end",
+				"policies/p.cedar:2:72: policy b: Tool::\"refund\" can never be: write \"<server>/<name>\"",
+				"policies/p.cedar:3:31: policy c: SpiffePath::\"spiffe://acme.example/ns/\" can never be: write the whole SPIFFE ID, \"spiffe://<trust domain>/<path>\" without a \"/\" at the end",
+				"policies/p.cedar:3:109: policy c: UriPath::\"file:///a/../b\" can never be: write \"<scheme>://<authority>/<path>\" in normal form, without a \"/\" at the end, query and fragment",
 			},
 		},
 		"several mistakes at once, sorted": {
@@ -288,7 +286,7 @@ func TestLoadRefuses(t *testing.T) {
 			},
 			[]string{
 				`entities.json:1:2: entity Tool::"crm": the id of a tool is "<server>/<tool>"`,
-				`policies/a.cedar:3:9: syntax error at "": exact got  want principal (the file ends within a policy)`,
+				`policies/a.cedar:3:9: the policy ends early; want principal in the scope: the scope is (principal, action, resource), and conditions go behind when`,
 				`policies/b.cedar:1:1: the policy has no id: write @id("…") before it`,
 			},
 		},
@@ -365,7 +363,7 @@ func TestLoadRefuses(t *testing.T) {
 			map[string]string{"policies/p.cedar": "permit", "crm.json": `{"tools": 7}`},
 			[]string{
 				`crm.json: reading the pinned tools of server "crm": tools/list result: /tools is missing or not an array`,
-				`policies/p.cedar:1:7: syntax error at "": exact got  want ( (the file ends within a policy)`,
+				`policies/p.cedar:1:7: the policy ends early; want "(" behind permit`,
 			},
 		},
 		"a file over the limit": {

@@ -3,14 +3,12 @@ package cedar
 import (
 	"iter"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"unicode"
 
 	cedargo "github.com/cedar-policy/cedar-go"
+	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
@@ -20,12 +18,16 @@ const maxReason = 256
 // policyID is what an @id may look like: it goes into records, metrics and tokens unquoted.
 var policyID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// policy is one statement.
+// policy is one statement. What does not depend on other policies is made once, when its file is read.
 type policy struct {
 	id     cedargo.PolicyID
 	body   *cedargo.Policy
 	public string // @reason of a forbid
 	once   bool   // @single_use of a permit
+
+	conditions *cedargo.Policy // body without its scope
+	facts      facts           // that the conditions look at
+	arguments  []string        // names of arguments that they look at
 }
 
 // policies are all statements in load order: by file name, then by place.
@@ -42,64 +44,54 @@ func (ps policies) All() iter.Seq2[cedargo.PolicyID, *cedargo.Policy] {
 	}
 }
 
-// parsePolicies parses all files and checks ids and reasons.
-func parsePolicies(files []file, dir string) (policies, problems) {
-	var (
-		all  policies
-		bad  problems
-		seen = make(map[string]cedargo.Position)
-	)
-	if len(files) == 0 {
-		bad.add(dir, 0, 0, "no *.cedar files: a policy that permits nothing must say so with a forbid")
+func (p *policy) ast() *ast.Policy { return (*ast.Policy)(p.body.AST()) }
+
+// newPolicy reads the annotations of a policy and prepares what deciding takes. The complaints are about this policy
+// alone; its id is empty if it has none that can be used.
+func newPolicy(body *cedargo.Policy) (policy, []complaint) {
+	p := policy{body: body}
+	tree := p.ast()
+	p.conditions = withoutScope(tree)
+	names := make(argumentNames)
+	read := names.findReads(tree)
+	p.facts, p.arguments = read.facts, make([]string, len(names))
+	for name, number := range names {
+		p.arguments[number] = name
 	}
-	for _, f := range files {
-		list, err := cedargo.NewPolicyListFromBytes(f.name, f.data)
-		if err != nil {
-			line, column, message := parseError(err)
-			bad.add(f.name, line, column, "%s", message)
-			continue
-		}
-		if len(list) == 0 {
-			// Most likely somebody is writing it: a forbid must not get lost.
-			bad.add(f.name, 0, 0, "no policy in the file: remove it if that is meant")
-		}
-		for _, body := range list {
-			at, annotations := body.Position(), body.Annotations()
-			id, named := annotations["id"]
-			other, twice := seen[string(id)]
-			switch {
-			case !named:
-				bad.add(f.name, at.Line, at.Column, `the policy has no id: write @id("…") before it`)
-				continue
-			case !policyID.MatchString(string(id)):
-				bad.add(f.name, at.Line, at.Column, "id %.140q: use 1 to 128 letters, digits, '.', '_', ':' or '-'", string(id))
-				continue
-			case twice:
-				bad.add(f.name, at.Line, at.Column, "id %q is taken by the policy at %s:%d:%d", string(id),
-					other.Filename, other.Line, other.Column)
-				continue
-			}
-			seen[string(id)] = at
-			p := policy{id: cedargo.PolicyID(id), body: body}
-			if reason, ok := annotations["reason"]; ok {
-				p.public = string(reason)
-				if message := checkReason(p); message != "" {
-					bad.add(f.name, at.Line, at.Column, "policy %s: %s", id, message)
-				}
-			}
-			if value, ok := annotations["single_use"]; ok {
-				p.once = true
-				if message := checkSingleUse(p, string(value)); message != "" {
-					bad.add(f.name, at.Line, at.Column, "policy %s: %s", id, message)
-				}
-			}
-			for _, message := range p.checkIDs() {
-				bad.add(f.name, at.Line, at.Column, "policy %s: %s", id, message)
-			}
-			all = append(all, p)
+	annotations := body.Annotations()
+	var bad []complaint
+	id, named := annotations["id"]
+	switch {
+	case !named:
+		bad = append(bad, complaint{rule: "missing-id", message: "the policy has no id", help: `write @id("…") before it`})
+	case !policyID.MatchString(string(id)):
+		bad = append(bad, complaint{
+			rule: "bad-id", annotation: "id",
+			message: "id " + strconv.Quote(shorten(string(id))), help: "use 1 to 128 letters, digits, '.', '_', ':' or '-'",
+		})
+	default:
+		p.id = cedargo.PolicyID(id)
+	}
+	if reason, ok := annotations["reason"]; ok {
+		p.public = string(reason)
+		if message := checkReason(p); message != "" {
+			bad = append(bad, complaint{rule: "reason", annotation: "reason", message: message})
 		}
 	}
-	return all, bad
+	if value, ok := annotations["single_use"]; ok {
+		p.once = true
+		if message := checkSingleUse(p, string(value)); message != "" {
+			bad = append(bad, complaint{rule: "single-use", annotation: "single_use", message: message})
+		}
+	}
+	return p, append(bad, p.checkIDs()...)
+}
+
+// withoutScope compiles the conditions alone.
+func withoutScope(body *ast.Policy) *cedargo.Policy {
+	bare := *body
+	bare.Principal, bare.Action, bare.Resource = ast.ScopeTypeAll{}, ast.ScopeTypeAll{}, ast.ScopeTypeAll{}
+	return cedargo.NewPolicyFromAST((*cedarast.Policy)(&bare))
 }
 
 func checkReason(p policy) string {
@@ -125,53 +117,11 @@ func checkSingleUse(p policy, value string) string {
 	return ""
 }
 
-// cedar-go writes the place into the text of its errors: "parse error at <input>:1:54 "x": what" for the parser, and
-// "<input>:1:54: what" for the scanner.
-var parseErrorText = regexp.MustCompile(`(?s)<input>:(\d+):(\d+)(?: ("(?:[^"\\]|\\.)*"))?: (.*)$`)
-
-func parseError(err error) (line, column int, message string) {
-	m := parseErrorText.FindStringSubmatch(err.Error())
-	if m == nil {
-		return 0, 0, err.Error()
+// shorten keeps the beginning of a text that an author chose, for a message.
+func shorten(text string) string {
+	const most = 140
+	if len(text) <= most {
+		return text
 	}
-	line, _ = strconv.Atoi(m[1]) // digits by the expression
-	column, _ = strconv.Atoi(m[2])
-	message = "syntax error"
-	if m[3] != "" {
-		message += " at " + m[3]
-	}
-	message += ": " + m[4]
-	if m[3] == `""` {
-		message += " (the file ends within a policy)"
-	}
-	return line, column, message
-}
-
-// validate checks every policy against the schema, with all processors: it is the expensive part of a load.
-func (ps policies) validate(v *vocabulary) problems {
-	found := make([][]string, len(ps))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(ps) {
-					return
-				}
-				if err := v.validator.Policy("", (*ast.Policy)(ps[i].body.AST())); err != nil {
-					found[i] = v.explain(err)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	var bad problems
-	for i, messages := range found {
-		at := ps[i].body.Position()
-		for _, message := range messages {
-			bad.add(at.Filename, at.Line, at.Column, "policy %s: %s", ps[i].id, message)
-		}
-	}
-	return bad
+	return strings.ToValidUTF8(text[:most], "")
 }

@@ -39,16 +39,17 @@ func (s *Snapshot) ask(q *authz.Query) (*question, bool, error) {
 		}
 	}
 	s.aim(asked)
-	fit := true
+	meets := true
 	if p := s.pins[q.Server][q.Target.Name]; name == callTool && p != nil {
-		if fit = p.input.fits(q.Call.Arguments); fit {
+		var fit bool
+		if fit, meets = p.input.examine(q.Call.Arguments); fit {
 			asked.action, asked.input = p.action, p.input
 		} else {
 			asked.unfit = p.action
 		}
 	}
 	if q.Target.Kind == mcp.TargetTool || name == "get_prompt" {
-		asked.entities.arguments = arguments{present: true, sent: q.Call.Arguments, fit: fit}
+		asked.entities.arguments = arguments{present: true, sent: q.Call.Arguments, meets: meets, typed: asked.input}
 	}
 	return asked, true, nil
 }

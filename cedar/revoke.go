@@ -12,17 +12,20 @@ import (
 
 var _ control.Policies = (*Store)(nil)
 
-// MayRevoke implements [control.Policies] with the snapshot in force. Without one nothing is allowed, and the revision
+// MayRevoke implements [control.Policies] with the snapshot in force. Without one, or when its time is over, nothing is allowed, and the revision
 // is empty.
 func (s *Store) MayRevoke(_ context.Context, q control.Question) (verdict authz.Verdict, revision string) {
-	snapshot := s.current.Load()
+	snapshot := s.inForce()
 	if snapshot == nil {
 		return authz.Verdict{}, ""
 	}
 	return snapshot.mayRevoke(q), snapshot.Revision()
 }
 
-func (s *Snapshot) mayRevoke(q control.Question) authz.Verdict {
+func (s *Snapshot) mayRevoke(q control.Question) authz.Verdict { return s.decide(s.askRevoke(q)) }
+
+// askRevoke puts the question into Cedar's terms.
+func (s *Snapshot) askRevoke(q control.Question) *question {
 	facts := types.RecordMap{
 		"now": types.NewDatetime(q.Now), "operation": types.String(q.Operation), "method": types.String("revocations/" + q.Operation),
 		"request": httpRequest(&authz.Query{HTTP: q.HTTP, Call: &mcp.Call{}}, everything),
@@ -40,11 +43,11 @@ func (s *Snapshot) mayRevoke(q control.Question) authz.Verdict {
 		}
 	}
 	context := types.NewRecord(facts)
-	return s.decide(&question{
+	return &question{
 		principal: workloadUID(q.Workload), action: actionUID("revoke"), resource: uid(issuerType, q.Issuer), ready: &context,
 		entities: entities{
 			registry: s.registry, principal: workloadEntity{id: q.Workload},
 			target: types.Entity{UID: uid(issuerType, q.Issuer)},
 		},
-	})
+	}
 }

@@ -91,3 +91,23 @@ func TestWhoMayRevoke(t *testing.T) {
 		})
 	}
 }
+
+// A bundle that is over answers nothing, whoever asks.
+func TestNobodyMayRevokeByPoliciesThatAreOver(t *testing.T) {
+	g := &given{files: &cedar.Files{Policies: []cedar.File{{Name: "policies/p.cedar", Data: []byte(revoking)}}}}
+	store := cedar.NewStore(sourced(g), slog.New(slog.DiscardHandler))
+	if err := store.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	q := control.Question{
+		Now: time.Now(), Workload: spiffeid.RequireFromString("spiffe://acme.example/root"),
+		Issuer: "spiffe://acme.example/countersign", Operation: "list",
+	}
+	for _, over := range []bool{false, true, false} {
+		g.over = over
+		verdict, revision := store.MayRevoke(t.Context(), q)
+		if verdict.Allowed == over || (revision == "") != over {
+			t.Errorf("over %v: %+v of %q", over, verdict, revision)
+		}
+	}
+}

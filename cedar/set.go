@@ -27,7 +27,7 @@ func stringSet[S ~string](list []S) (types.Set, bool) {
 }
 
 // hash is FNV-1 with 64 bits (RFC 9923), cedar-go's hash of a string.
-func hash[S ~string](s S) uint64 {
+func hash[S ~string | ~[]byte](s S) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(s) {
 		h *= 1099511628211

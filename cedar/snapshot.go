@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 
 	cedargo "github.com/cedar-policy/cedar-go"
-	cedarast "github.com/cedar-policy/cedar-go/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"countersign.dev/authz"
 	"countersign.dev/authz/mcp"
@@ -39,34 +36,23 @@ type Snapshot struct {
 var _ authz.Policy = (*Snapshot)(nil)
 
 // Load reads and checks everything that cfg names. It is all or nothing: the error lists everything to repair, one
-// problem a line, each with its place.
+// problem a line, each with its place; [Diagnostics] has the same with more detail. An error of cfg.Accept is returned as it is.
 func Load(ctx context.Context, cfg Config) (*Snapshot, error) {
 	src, err := read(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return newSnapshot(src, cfg)
-}
-
-func newSnapshot(src *sources, cfg Config) (*Snapshot, error) {
-	s := &Snapshot{digest: src.digest(coreSchema), onError: cfg.OnError, monitor: newMonitor(cfg)}
-	parsed, bad := parsePolicies(src.policies, cfg.Policies)
-	pinned, badPins := readPins(src.tools)
-	if len(badPins) > 0 { // without the tools, the rest cannot be judged
-		return nil, slices.Concat(bad, badPins).err()
-	}
-	words, err := newVocabulary(pinned)
+	s, err := newSnapshot(src, cfg)
 	if err != nil {
 		return nil, err
 	}
-	registry, badEntities := newRegistry(words, pinned, src.entities)
-	if err := slices.Concat(bad, parsed.validate(words), badEntities).err(); err != nil {
+	if _, err := cfg.accept(ctx, s, src); err != nil {
 		return nil, err
 	}
-	s.schema, s.pins, s.registry = words.text, pinned, registry
-	s.prepare(parsed)
 	return s, nil
 }
+
+func newSnapshot(src *sources, cfg Config) (*Snapshot, error) { return new(loader).load(src, cfg) }
 
 // prepare makes everything that deciding takes from the policies.
 func (s *Snapshot) prepare(all policies) {
@@ -76,10 +62,9 @@ func (s *Snapshot) prepare(all policies) {
 	s.public, s.once = make(map[string]string), make(map[string]bool)
 	entries := make([]entry, len(all))
 	for i, p := range all {
-		body := (*ast.Policy)(p.body.AST())
-		entries[i] = entry{s.numbers.scope(body), int32(i)} //nolint:gosec // fewer than bytes of policy files
-		s.conditions[i] = policy{id: p.id, body: withoutScope(body)}
-		s.reads[i] = s.names.findReads(body)
+		entries[i] = entry{s.numbers.scope(p.ast()), int32(i)} //nolint:gosec // fewer than bytes of policy files
+		s.conditions[i] = policy{id: p.id, body: p.conditions}
+		s.reads[i] = s.names.number(p.facts, p.arguments)
 		s.effects[p.id] = p.body.Effect()
 		if p.once {
 			s.once[string(p.id)] = true
@@ -94,11 +79,13 @@ func (s *Snapshot) prepare(all policies) {
 	s.numbers.keep(s.registry.members)
 }
 
-// withoutScope compiles the conditions alone.
-func withoutScope(body *ast.Policy) *cedargo.Policy {
-	bare := *body
-	bare.Principal, bare.Action, bare.Resource = ast.ScopeTypeAll{}, ast.ScopeTypeAll{}, ast.ScopeTypeAll{}
-	return cedargo.NewPolicyFromAST((*cedarast.Policy)(&bare))
+// number returns what a policy reads with the numbers of this snapshot.
+func (names argumentNames) number(read facts, arguments []string) reads {
+	f := readFinder{names: names, facts: read}
+	for _, name := range arguments {
+		f.name(name)
+	}
+	return reads{f.facts, f.found}
 }
 
 // Revision implements [authz.Policy]: twelve hexadecimal digits of the hash of all content, the schema included. It

@@ -1,9 +1,11 @@
 package cedar
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
@@ -32,24 +34,23 @@ func newVocabulary(tools pins) (*vocabulary, error) {
 	if !ok {
 		return nil, fmt.Errorf("the core schema has no record type Call")
 	}
-	for _, pinned := range tools {
-		for _, p := range pinned {
+	text := bytes.Clone(coreSchema)
+	for _, server := range slices.Sorted(maps.Keys(tools)) {
+		for _, name := range tools.names(server) {
+			p := tools[server][name]
 			// Cedar has no way to extend a record type: Call's attributes are repeated.
 			typed := maps.Clone(call)
 			typed["input"] = ast.Attribute{Type: p.input.schemaType()}
 			declarations.Actions[p.action.ID] = ast.Action{
-				Parents: []ast.ParentRef{ast.ParentRefFromID("call_tool")},
+				Parents: []ast.ParentRef{ast.ParentRefFromID(callTool)},
 				AppliesTo: &ast.AppliesTo{
 					Principals: []ast.EntityTypeRef{ast.EntityTypeRef(workloadType)},
 					Resources:  []ast.EntityTypeRef{ast.EntityTypeRef(toolType)},
 					Context:    typed,
 				},
 			}
+			text = p.appendAction(text, typed)
 		}
-	}
-	text, err := schema.NewSchemaFromAST(declarations).MarshalCedar()
-	if err != nil {
-		return nil, fmt.Errorf("writing the schema with the pinned tools: %w", err)
 	}
 	rs, err := resolved.Resolve(declarations)
 	if err != nil {
