@@ -11,6 +11,7 @@ import (
 
 	"countersign.dev/authz/trust"
 	"countersign.dev/cedar"
+	"countersign.dev/cedar/bundle/remote"
 )
 
 // jwksMaxAge is how long others may keep our public keys.
@@ -34,6 +35,8 @@ type status struct {
 	Ready       bool                 `json:"ready"`
 	Identity    string               `json:"identity,omitempty"`
 	Policy      cedar.Status         `json:"policy"`
+	Bundle      *remote.Status       `json:"bundle,omitempty"`
+	Shadow      shadowStatus         `json:"shadow"`
 	Issuers     []trust.IssuerStatus `json:"issuers"`
 	SigningKey  string               `json:"signing_key"`
 	RootKey     string               `json:"root_signing_key,omitempty"`
@@ -83,7 +86,8 @@ func (a *admin) status(w http.ResponseWriter, _ *http.Request) {
 	}
 	writeJSON(w, status{
 		Build: a.build, Started: a.started, Ready: a.ready(), Identity: a.identity(),
-		Policy: a.parts.policies.Status(), Issuers: append(a.parts.issuers.Status(), a.parts.providers.Status()...),
+		Policy: a.parts.policies.Status(), Bundle: a.parts.bundleStatus(), Shadow: a.parts.shadowStatus(),
+		Issuers:    append(a.parts.issuers.Status(), a.parts.providers.Status()...),
 		SigningKey: a.parts.keys.Current().KeyID, RootKey: rootKey,
 		Revocations: a.parts.revocations.status(), Reloads: a.reloader.status(),
 	})

@@ -110,6 +110,10 @@ type serverConfig struct {
 	// Backend is the SPIFFE ID of the workload that serves it. Default: Envoy's own SPIFFE ID, which is the
 	// backend's where Envoy is its sidecar.
 	Backend spiffeid.ID `yaml:"backend"`
+	// Mode is enforce, or shadow: then nothing is refused, whatever is wrong with it, and what would have been refused
+	// reaches the server without a token, as if nobody had been asked, and is recorded. Of the headers that callers may not
+	// write none gets through all the same. Default enforce.
+	Mode authz.Mode `yaml:"mode"`
 	// Denials is the form of policy denials: rpc-error, tool-error, hide or http. Default rpc-error.
 	Denials authz.DenialStyle `yaml:"denials"`
 	// MinVersion is the oldest MCP protocol version that is let through. Default: any.
@@ -141,6 +145,8 @@ type serverConfig struct {
 	Match matchConfig `yaml:"match"`
 	// Tools is a file with the server's tools/list result. Default: none, then its tools are unknown to policy.
 	Tools string `yaml:"tools"`
+	// ShadowPolicy are policies that are tried out at this server, in the place of policy.shadow. Default: none.
+	ShadowPolicy *shadowConfig `yaml:"shadow_policy"`
 }
 
 type matchConfig struct {
@@ -213,8 +219,10 @@ type issuerKeysConfig struct {
 }
 
 type policyConfig struct {
-	// Directory holds the *.cedar files. Required.
+	// Directory holds the *.cedar files, which may be compressed: *.cedar.gz. Required without a bundle.
 	Directory string `yaml:"directory"`
+	// Bundle is where policies, entities and pinned tools come from together, signed. Default: none.
+	Bundle *bundleConfig `yaml:"bundle"`
 	// Entities is a file in Cedar's JSON format: groups and their members. Default: none.
 	Entities string `yaml:"entities"`
 	// OnError says what a permit does that cannot be evaluated: deny, or cedar, where it does not count and others may
@@ -223,6 +231,12 @@ type policyConfig struct {
 	// VerifyIndex is the share of decisions, 0 to 1, that are made a second time without the index of policies, which
 	// takes time in proportion to their number. A difference denies and is counted. Default 0; 0.01 finds mistakes soon.
 	VerifyIndex float64 `yaml:"verify_index"`
+	// Tests says what becomes of the tests that lie beside the policies (*_test.yaml) or in the bundle, whenever policies or
+	// tests change: run them, and leave in force what is when one fails; require at least one; or ignore them. Tests of
+	// servers that are not configured here are skipped. All together may take 10 seconds. Default run.
+	Tests string `yaml:"tests"`
+	// Shadow are policies that are tried out at all servers without a shadow_policy. Default: none.
+	Shadow *shadowConfig `yaml:"shadow"`
 }
 
 type sessionsConfig struct {

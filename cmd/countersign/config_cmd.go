@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
@@ -30,7 +32,11 @@ func newConfigCheckCommand() *cobra.Command {
 		Use:   "check --config FILE",
 		Short: "Check the configuration and every file it names, without starting anything",
 		Long: `Check reads the configuration, the policies, entities, pinned tools, issuers' key files, signing keys and
-revocations, exactly as serve would, and reports everything that is wrong with file, line and column.
+revocations, exactly as serve would, and reports everything that is wrong with file, line and column. It runs the tests that lie
+beside the policies unless policy.tests is ignore. Of policies that come in a bundle it checks the last good one, if
+policy.bundle.state has it; otherwise a note on standard error says that they were not checked.
+What is no mistake and still matters is a warning on standard error: servers in shadow mode, and bundles that nobody has to
+sign or that a restart forgets.
 It opens no listener and asks no network host.`,
 		Example: "  countersign config check --config countersign.yaml",
 		Args:    cobra.NoArgs,
@@ -42,12 +48,44 @@ It opens no listener and asks no network host.`,
 			if err := checkFiles(cmd.Context(), c, slog.New(slog.DiscardHandler)); err != nil {
 				return err
 			}
+			remarks, err := c.remarks(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, remark := range remarks {
+				if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", path, remark); err != nil {
+					return err
+				}
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", path)
 			return err
 		},
 	}
 	configFlag(cmd, &path)
 	return cmd
+}
+
+// remarks are what is to be known of a configuration in which nothing is wrong.
+func (c *config) remarks(ctx context.Context) ([]string, error) {
+	note, err := c.checkKept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	if note != "" {
+		all = append(all, "note: "+note)
+	}
+	if b := c.Policy.Bundle; b != nil && b.Keys == "" {
+		all = append(all, "warning: policy.bundle.keys is not set: whoever serves "+b.URL+" says what is allowed")
+	}
+	if b := c.Policy.Bundle; b != nil && b.State == "" {
+		all = append(all, "warning: policy.bundle.state is not set: after a restart there are no policies until the server answers, "+
+			"and it may give an older bundle than before")
+	}
+	if names := c.inShadowMode(); len(names) > 0 {
+		all = append(all, "warning: "+everythingPasses+": "+strings.Join(names, ", "))
+	}
+	return all, nil
 }
 
 func newConfigShowCommand() *cobra.Command {

@@ -47,9 +47,14 @@ func (c *config) checkIssuerFederation(k *checker, at string, issuer *issuerConf
 	if server.IsZero() {
 		return
 	}
-	at += ".keys.spiffe_id"
-	k.require(issuer.Keys.URL != "", at, "has no effect without url")
-	k.require(issuer.Keys.CA == "", at, "says who serves url, and so does ca: set one of them")
+	k.require(issuer.Keys.URL != "", at+".keys.spiffe_id", "has no effect without url")
+	c.checkServer(k, at+".keys", server, issuer.Keys.CA)
+}
+
+// checkServer checks what says who serves a url.
+func (c *config) checkServer(k *checker, at string, server spiffeid.ID, ca string) {
+	at += ".spiffe_id"
+	k.require(ca == "", at, "says who serves url, and so does ca: set one of them")
 	k.require(server.Path() != "", at, "%s names a trust domain, not a workload", server)
 	k.require(c.Identity.given(), "identity", "%s needs one: set workload_api, or certificate, key and bundle", at)
 	k.require(c.Identity.WorkloadAPI != "" || c.knows(server.TrustDomain()), at,

@@ -104,7 +104,10 @@ func (c *config) complete(dir string) {
 		}
 		resolve(dir, &c.Servers[i].Tools)
 	}
+	setDefault(&c.Policy.Tests, testsRun)
 	c.completeBearers()
+	c.completeShadows(dir)
+	c.completeBundle(dir)
 	for i := range c.Issuers {
 		issuer := &c.Issuers[i]
 		if len(issuer.ActorTrustDomains) == 0 {

@@ -57,9 +57,14 @@ func (s *serverConfig) checkPins() error {
 	if err != nil {
 		return fmt.Errorf("reading the tools of %s: %w", s.Name, err)
 	}
+	return s.checkPinned(s.Tools, data)
+}
+
+// checkPinned does that with the text of a file.
+func (s *serverConfig) checkPinned(file string, data []byte) error {
 	tools, err := mcp.ParseToolList(data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.Tools, err)
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	schemas := make(map[string]mcp.Object, len(tools))
 	for _, tool := range tools {
@@ -68,7 +73,7 @@ func (s *serverConfig) checkPins() error {
 	var bad []error
 	for _, tool := range s.SingleUse {
 		if _, pinned := schemas[strings.ToLower(tool)]; !pinned {
-			bad = append(bad, fmt.Errorf("servers: %s.single_use: %s has no tool %q", s.Name, s.Tools, tool))
+			bad = append(bad, fmt.Errorf("servers: %s.single_use: %s has no tool %q", s.Name, file, tool))
 		}
 	}
 	for _, tool := range slices.Sorted(maps.Keys(s.Handles)) {
@@ -81,7 +86,7 @@ func (s *serverConfig) checkPins() error {
 			pinned = false
 		}
 		if !pinned {
-			bad = append(bad, fmt.Errorf("servers: %s.handles: %s has no tool %q with an argument %q", s.Name, s.Tools, tool, s.Handles[tool]))
+			bad = append(bad, fmt.Errorf("servers: %s.handles: %s has no tool %q with an argument %q", s.Name, file, tool, s.Handles[tool]))
 		}
 	}
 	return errors.Join(bad...)

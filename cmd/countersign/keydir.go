@@ -21,9 +21,6 @@ type keyDirectory struct {
 	lock *os.File
 }
 
-// unfinished matches files that a crash left behind. Servers do not read them.
-const unfinished = ".countersign-*.tmp"
-
 // openKeyDirectory keeps other commands out until it is closed.
 func openKeyDirectory(path string) (*keyDirectory, error) {
 	if path == "" {
@@ -77,27 +74,15 @@ func (d *keyDirectory) put(name string, key jose.JSONWebKey, notBefore time.Time
 	if err != nil {
 		return fmt.Errorf("looking at the permissions of keys: %w", err)
 	}
-	if err := writeLike(d.file(name), data, info); err != nil {
+	if err := putLike(d.file(name), data, info); err != nil {
 		return fmt.Errorf("writing the key: %w", err)
 	}
 	return d.sync()
 }
 
-// writeLike makes or replaces a file in one step, with the permissions and the owner of another one.
-func writeLike(path string, data []byte, like fs.FileInfo) error {
-	part, err := os.CreateTemp(filepath.Dir(path), unfinished)
-	if err != nil {
-		return err
-	}
-	_, err = part.Write(data)
-	err = errors.Join(err, own(part, like), part.Sync(), part.Close())
-	if err == nil {
-		err = os.Rename(part.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(part.Name()))
-	}
-	return nil
+// putLike puts a file with the permissions and the owner of another one.
+func putLike(path string, data []byte, like fs.FileInfo) error {
+	return putFile(path, data, func(f *os.File) error { return own(f, like) })
 }
 
 // own gives a file the permissions, owner and group of another one.

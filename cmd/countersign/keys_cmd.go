@@ -1,10 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/spf13/cobra"
@@ -31,7 +31,10 @@ func newKeysGenerateCommand() *cobra.Command {
 		Use:   "generate --output FILE",
 		Short: "Make a private signing key (JWK) for the directory that tokens.keys or token_endpoint.keys names",
 		Long: `Generate writes a new private key as a JWK, readable by its owner only, and prints its key id: the RFC 7638
-thumbprint. It never overwrites a file. All replicas must be given the same directory of keys.`,
+thumbprint. It never overwrites a file, and makes the directory if there is none, for its owner only. All replicas must be
+given the same directory of keys.
+
+Exit status: 0 the key was written; 1 it could not be; 2 wrong usage.`,
 		Example: "  countersign keys generate --output keys/2026-11.jwk",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,6 +62,9 @@ func writeKey(path string, key jose.JSONWebKey) error {
 	if err != nil {
 		return fmt.Errorf("encoding the key: %w", err)
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("writing the key: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the user names the file
 	if err != nil {
 		return fmt.Errorf("writing the key: %w", err)
@@ -82,9 +88,7 @@ func newKeysPublicCommand() *cobra.Command {
 				}
 				set.Keys = append(set.Keys, key.Public())
 			}
-			encoder := json.NewEncoder(cmd.OutOrStdout())
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(set)
+			return printJSON(cmd.OutOrStdout(), set)
 		},
 	}
 	return cmd

@@ -133,7 +133,7 @@ func addToDenyList(path string, kids []string, reason string) (write func() erro
 		if text == string(data) {
 			return nil
 		}
-		if err := writeLike(path, []byte(text), info); err != nil {
+		if err := putLike(path, []byte(text), info); err != nil {
 			return fmt.Errorf("writing the deny-list: %w", err)
 		}
 		return nil

@@ -31,6 +31,8 @@ func run() int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, errFound):
+		return exitFailure
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "countersign: %s\n", err)
 		return exitUsage
@@ -39,6 +41,9 @@ func run() int {
 		return exitFailure
 	}
 }
+
+// errFound ends a command that has printed what it found, such as a policy that is wrong or a test that failed.
+var errFound = errors.New("something was found")
 
 // usageError is a mistake on the command line.
 type usageError struct{ error }
@@ -61,7 +66,9 @@ Exit status: 0 success, 1 failure or a finding, 2 wrong usage.`,
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newServeCommand(), newConfigCommand(), newPolicyCommand(), newTokenCommand(), newKeysCommand(), newRevokeCommand(),
-		newVersionCommand())
+		newBundleCommand(), newVersionCommand())
+	root.AddCommand(newToolsCommand())
+	root.AddCommand(newSchemaCommand())
 	classifyUsage(root)
 	return root
 }

@@ -28,7 +28,7 @@ func servedOwners(t *testing.T, redisURL string) (owners, *metrics, *bytes.Buffe
 	if store != nil {
 		t.Cleanup(func() { _ = store.Close() })
 	}
-	m, log := newMetrics(audit.NewLog(&bytes.Buffer{}), buildInfo{}), &bytes.Buffer{}
+	m, log := newMetrics(audit.NewLog(&bytes.Buffer{}), buildInfo{}, slog.New(slog.DiscardHandler)), &bytes.Buffer{}
 	o := openOwners(&c, store)
 	o.serve(t.Context(), &c, m, slog.New(slog.NewTextHandler(log, nil)))
 	return o, m, log

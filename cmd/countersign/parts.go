@@ -17,6 +17,7 @@ import (
 	"countersign.dev/authz/redisstore"
 	"countersign.dev/authz/trust"
 	"countersign.dev/cedar"
+	"countersign.dev/cedar/bundle/remote"
 )
 
 // parts are what a decision is made with, opened from the configuration.
@@ -24,6 +25,8 @@ type parts struct {
 	peers       *peer.Reader
 	servers     *authz.Servers
 	policies    *cedar.Store
+	bundle      *remote.Source     // where the policies come from; nil if they are files
+	shadows     []shadow           // sets that are tried out
 	keys        *trust.SigningKeys // those that countersign
 	rootKeys    *trust.SigningKeys // those that begin delegations; nil if we begin none
 	issuers     *trust.Store
@@ -32,7 +35,9 @@ type parts struct {
 	users       *oauth.Verifier // verifies their tokens
 	revocations revocations
 	owners      owners
-	store       *redisstore.Store // nil without a shared engine
+	// inShadowMode are the servers that nothing is refused at.
+	inShadowMode []string
+	store        *redisstore.Store // nil without a shared engine
 }
 
 // keyStore opens the keys of issuers: [trust.NewStore], or [trust.CheckStore] where no host may be asked.
@@ -41,8 +46,11 @@ type keyStore func(context.Context, []trust.IssuerConfig, trust.Own, *slog.Logge
 // openParts opens everything that must be there for a start. Policies are not among it: without them the server
 // starts, is not ready, and denies. The identity is for issuers whose keys come over mTLS.
 func openParts(ctx context.Context, c *config, id trust.Identity, open keyStore, log *slog.Logger) (*parts, error) {
-	p := &parts{policies: cedar.NewStore(c.policySource(), log)}
+	p := &parts{shadows: openShadows(c, log), inShadowMode: c.inShadowMode()}
 	var err error
+	if p.policies, p.bundle, err = openPolicies(c, id, log); err != nil {
+		return nil, err
+	}
 	if p.store, err = openStore(ctx, c.Store.Redis); err != nil {
 		return nil, err
 	}
@@ -89,7 +97,7 @@ func openKeys(dir, algorithm string) (*trust.SigningKeys, error) {
 	return trust.LoadSigningKeys(dir)
 }
 
-// checkFiles opens everything once, policies included. Keys behind URLs are not asked for.
+// checkFiles opens everything once, policies included. What is behind URLs, keys or a bundle, is not asked for.
 func checkFiles(ctx context.Context, c *config, log *slog.Logger) error {
 	id, err := c.checkIdentity()
 	if err != nil {
@@ -99,7 +107,10 @@ func checkFiles(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := p.policies.Reload(ctx); err != nil {
+	if p.bundle == nil {
+		err = p.policies.Reload(ctx)
+	}
+	if err := errors.Join(err, p.reloadShadows(ctx)); err != nil {
 		return err
 	}
 	for i := range c.Servers {
@@ -117,7 +128,7 @@ func (p *parts) authorizer(c *config, recorder authz.Recorder) (*authz.Authorize
 	return authz.New(authz.Config{
 		Users: p.users, Roots: roots,
 		Peers: p.peers, Servers: p.servers, Policies: p.policies, Tokens: p.verifier, Revocations: p.revocations,
-		Sessions: p.owners.sessions, Uses: p.owners.uses, Recorder: recorder, HopTTL: c.Tokens.HopTTL,
+		Sessions: p.owners.sessions, Uses: p.owners.uses, Recorder: recorder, Shadows: p.shadowPolicies(), HopTTL: c.Tokens.HopTTL,
 		Signer: delegation.NewSigner(c.Issuer, c.TrustDomain, p.keys),
 	})
 }
@@ -127,17 +138,21 @@ func (c *config) policySource() cedar.Config {
 	for _, s := range c.Servers {
 		tools[s.Name] = s.Tools
 	}
-	return cedar.Config{
+	from := cedar.Config{
 		Policies: c.Policy.Directory, Entities: c.Policy.Entities, Tools: tools,
 		OnError: c.Policy.OnError, VerifyIndex: c.Policy.VerifyIndex,
 	}
+	if c.Policy.Bundle != nil {
+		from.Source = keptBundle{c.Policy.Bundle}
+	}
+	return from
 }
 
 func (c *config) authzServers() []authz.Server {
 	servers := make([]authz.Server, 0, len(c.Servers))
 	for _, s := range c.Servers {
 		servers = append(servers, authz.Server{
-			Name: s.Name, Backend: s.Backend, Denials: s.Denials, MinVersion: s.MinVersion, AllowBatch: s.AllowBatch,
+			Name: s.Name, Backend: s.Backend, Mode: s.Mode, Denials: s.Denials, MinVersion: s.MinVersion, AllowBatch: s.AllowBatch,
 			MaxBody: s.MaxBody, StripAuthorization: s.StripAuthorization, ResourceMetadata: s.ResourceMetadata,
 			Bearer: c.authzBearer(s.Bearer), PlainHeaders: s.PlainHeaders,
 			SingleUse: s.singleUse(), Handles: s.handles(),

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -12,55 +12,83 @@ import (
 func newPolicyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "Work with Cedar policies",
+		Short: "Write, test and question Cedar policies",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyCheckCommand())
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"While you write policies:", []*cobra.Command{newPolicyFmtCommand(), newPolicyLintCommand(), newPolicyValidateCommand()}},
+		{"Before they decide:", []*cobra.Command{
+			newPolicyCheckCommand(), newPolicyTestCommand(), newPolicyReplayCommand(), newPolicyBenchCommand(),
+		}},
+		{"What they answer, and why:", []*cobra.Command{newPolicyExplainCommand(), newPolicyWhoCommand(), newPolicyWhatCommand()}},
+	} {
+		cmd.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			cmd.AddCommand(c)
+		}
+	}
 	return cmd
 }
 
 func newPolicyCheckCommand() *cobra.Command {
-	var configPath, directory, entities string
-	var tools map[string]string
+	var from policySource
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "check [--config FILE | --policies DIR [--entities FILE] [--tools SERVER=FILE]...]",
+		Use:   "check [--config FILE | --policies DIR [--entities FILE] [--tools SERVER=FILE]... | --bundle FILE]",
 		Short: "Check policies, entities and pinned tools as serve would load them",
+		Long: `Check loads policies, entities and pinned tools as serve would, and runs the tests that lie beside the policies
+(*_test.yaml) or in the bundle, unless policy.tests of the configuration is ignore. Tests of servers that are not
+configured are skipped; policy test runs all.
+
+Exit status: 0 serve would put the policies in force; 1 it would not; 2 wrong usage.`,
 		Example: `  countersign policy check --config countersign.yaml
-  countersign policy check --policies policies/ --entities entities.json --tools crm=tools/crm.json`,
-		Args: cobra.NoArgs,
+  countersign policy check --policies policies/`,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			source := cedar.Config{Policies: directory, Entities: entities, Tools: tools}
-			switch {
-			case configPath != "" && directory != "":
-				return usageError{fmt.Errorf("give either --config or --policies")}
-			case configPath != "":
-				c, err := loadConfig(configPath)
-				if err != nil {
-					return err
-				}
-				source = c.policySource()
-			case directory == "":
-				return usageError{fmt.Errorf("name the policies with --config FILE or --policies DIR")}
-			}
-			snapshot, err := cedar.Load(cmd.Context(), source)
+			source, err := from.openToAccept()
 			if err != nil {
 				return err
 			}
+			store := cedar.NewStore(source, slog.New(slog.DiscardHandler))
+			if err := store.Reload(cmd.Context()); err != nil {
+				return err
+			}
+			loaded := store.Status()
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{
-					"revision": snapshot.Revision(), "policies": snapshot.Policies(),
+				return printJSON(cmd.OutOrStdout(), map[string]any{
+					"revision": loaded.Revision, "policies": loaded.Policies, "tests": loaded.Tests,
 				})
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok: %d policies, revision %s\n", snapshot.Policies(), snapshot.Revision())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok: %s, revision %s%s\n", counted(loaded.Policies, "policy", "policies"), loaded.Revision, testsText(loaded.Tests))
 			return err
 		},
 	}
-	configFlag(cmd, &configPath)
-	cmd.Flags().StringVar(&directory, "policies", "", "`DIR` with *.cedar files")
-	cmd.Flags().StringVar(&entities, "entities", "", "entities `FILE` (Cedar JSON)")
-	cmd.Flags().StringToStringVar(&tools, "tools", nil, "pinned tools/list result of a server, `SERVER=FILE`")
+	from.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// counted is a number of things in words.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// testsText says how many tests were run, behind a comma; nothing if there were none.
+func testsText(t cedar.Tried) string {
+	var text string
+	if t.Passed > 0 {
+		text = fmt.Sprintf(", %s passed", counted(t.Passed, "test", "tests"))
+	}
+	if t.Skipped > 0 {
+		text += fmt.Sprintf(", %d skipped", t.Skipped)
+	}
+	return text
 }

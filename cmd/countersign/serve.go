@@ -81,9 +81,11 @@ func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) e
 	}
 	defer records.Close() //nolint:errcheck // every record was written when it was made
 	build := readBuildInfo()
-	m := newMetrics(records, build)
+	m := newMetrics(records, build, log)
+	m.shadow.configured(c.Servers)
 	m.watchCache(p.verifier.CacheStats)
 	p.policies.Observe(newPolicyMetrics(m.registry))
+	p.watchBundle(m.registry)
 	p.owners.serve(ctx, c, m, log)
 	p.revocations.watch(m)
 	authorizer, err := p.authorizer(c, m)
@@ -125,12 +127,19 @@ func serve(ctx context.Context, c *config, log *slog.Logger, stdout io.Writer) e
 // sources lists what is read again while running.
 func sources(p *parts, id *serverIdentity) []source {
 	all := []source{
-		{"policy", p.policies.Reload, p.policies.Files},
-		{"keys", p.reloadKeys, p.keyFiles},
-		{"revocations", p.revocations.file.Reload, p.revocations.file.Files},
+		{"policy", p.reloadPolicies, p.policies.Files},
 	}
+	if p.bundle != nil {
+		all = append(all, source{"bundle", p.polled, func() []string { return nil }})
+	}
+	all = append(all,
+		source{"keys", p.reloadKeys, p.keyFiles},
+		source{"revocations", p.revocations.file.Reload, p.revocations.file.Files})
 	if id.files != nil {
 		all = append(all, source{"identity", id.files.Reload, id.files.Files})
+	}
+	for _, s := range p.shadows { // whatever counts comes first
+		all = append(all, source{s.name, s.reload, s.store.Files})
 	}
 	return all
 }
@@ -235,8 +244,10 @@ func (s *server) run(ctx context.Context) error {
 
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	s.admin.parts.warnOfShadow(s.log)
 	s.reload(background)
 	go s.watch(background)
+	s.admin.parts.follow(background, s.reload)
 	go s.onHangup(background)
 	s.admin.parts.revocations.run(background)
 	go s.onSynced(background)
@@ -310,6 +321,9 @@ func (s *server) reload(ctx context.Context) {
 	if after.Revision != before {
 		s.admin.metrics.inForce(after.Revision)
 		s.log.Info("policies in force", "revision", after.Revision, "policies", after.Policies)
+		if before != "" { // at the start it was said
+			s.admin.parts.warnOfShadow(s.log)
+		}
 	}
 	envoy.SetServing(s.health, s.admin.ready())
 }
@@ -341,6 +355,7 @@ func (s *server) onHangup(ctx context.Context) {
 			if err := s.records.Reopen(); err != nil {
 				s.log.Error("opening the audit file again", "error", err)
 			}
+			s.admin.parts.warnOfShadow(s.log)
 			s.reload(ctx)
 		}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -127,10 +126,4 @@ func verifyToken(ctx context.Context, configPath, compact string, presenter peer
 		return denial.New(denial.RevocationUnknown, "%w", err)
 	}
 	return revoke.Refuse(ctx, p.revocations, token.Marks(), now)
-}
-
-func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
 }
