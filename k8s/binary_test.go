@@ -20,7 +20,7 @@ const configPath = "/etc/countersign/countersign.yaml"
 
 func TestCountersignAcceptsWhatIsMounted(t *testing.T) {
 	binary := buildCountersign(t)
-	for _, dir := range []string{"base", "overlays/envoy", "overlays/istio"} {
+	for _, dir := range []string{"base", "overlays/envoy", "overlays/istio", "overlays/projected"} {
 		t.Run(dir, func(t *testing.T) {
 			objects := render(t, dir)
 			d := find[*appsv1.Deployment](t, objects, "countersign", "countersign")
@@ -70,7 +70,13 @@ func mount(t *testing.T, binary string, objects rendered, d *appsv1.Deployment) 
 			data := find[*corev1.ConfigMap](t, objects, d.Namespace, v.ConfigMap.Name).Data
 			write(t, at, data[m.SubPath])
 		case v.ConfigMap != nil:
-			project(t, at, find[*corev1.ConfigMap](t, objects, d.Namespace, v.ConfigMap.Name).Data)
+			project(t, at, contents(t, find[*corev1.ConfigMap](t, objects, d.Namespace, v.ConfigMap.Name)))
+		case v.Projected != nil:
+			var maps []*corev1.ConfigMap
+			for _, source := range v.Projected.Sources {
+				maps = append(maps, find[*corev1.ConfigMap](t, objects, d.Namespace, source.ConfigMap.Name))
+			}
+			project(t, at, contents(t, maps...))
 		case v.Secret != nil:
 			key := filepath.Join(t.TempDir(), "key.jwk")
 			run(t, binary, "keys", "generate", "--output", key)
@@ -82,6 +88,47 @@ func mount(t *testing.T, binary string, objects rendered, d *appsv1.Deployment) 
 		}
 	}
 	return root
+}
+
+// contents are the files of ConfigMaps in one volume.
+func contents(t *testing.T, maps ...*corev1.ConfigMap) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, m := range maps {
+		for name := range m.BinaryData {
+			if _, twice := files[name]; twice {
+				t.Errorf("%s is in two ConfigMaps", name)
+			}
+			files[name] = string(m.BinaryData[name])
+		}
+		for name, text := range m.Data {
+			if _, twice := files[name]; twice {
+				t.Errorf("%s is in two ConfigMaps", name)
+			}
+			files[name] = text
+		}
+	}
+	return files
+}
+
+func TestCompressedPoliciesAreBinaryData(t *testing.T) {
+	objects := render(t, "overlays/projected")
+	m := find[*corev1.ConfigMap](t, objects, "countersign", "countersign-policies-compliance")
+	if len(m.BinaryData["compliance.cedar.gz"]) == 0 || len(m.Data) != 0 {
+		t.Errorf("data %v, binary data %v", m.Data, m.BinaryData)
+	}
+	binary := buildCountersign(t)
+	d := find[*appsv1.Deployment](t, objects, "countersign", "countersign")
+	config := filepath.Join(mount(t, binary, objects, d), configPath)
+	out, err := exec.CommandContext(t.Context(), binary, "bundle", "build", "--config", config, "--counter", "1",
+		"--output", filepath.Join(t.TempDir(), "b.tar.gz"), "--json").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	// Those of the base, of the compressed file, and of the support team.
+	if !strings.Contains(string(out), `"policies": 6,`) {
+		t.Errorf("got %s", out)
+	}
 }
 
 // project writes a directory of files as ConfigMap and Secret volumes look: links into a generation that ..data names.

@@ -76,6 +76,10 @@ func TestWhatPodsReferToExists(t *testing.T) {
 				if !madeByTheUser[d.Namespace+"/"+v.Secret.SecretName] {
 					t.Errorf("volume %s: unknown Secret %s", v.Name, v.Secret.SecretName)
 				}
+			case v.Projected != nil:
+				for _, source := range v.Projected.Sources {
+					find[*corev1.ConfigMap](t, objects, d.Namespace, source.ConfigMap.Name)
+				}
 			case v.CSI != nil:
 				if v.CSI.Driver != "csi.spiffe.io" || !isTrue(v.CSI.ReadOnly) {
 					t.Errorf("volume %s: want csi.spiffe.io, read-only", v.Name)

@@ -27,7 +27,7 @@ import (
 )
 
 // kustomizations are all that a user may apply.
-var kustomizations = []string{"base", "samples/crm", "overlays/envoy", "overlays/istio"}
+var kustomizations = []string{"base", "samples/crm", "overlays/envoy", "overlays/istio", "overlays/projected"}
 
 // object is one rendered object.
 type object interface {

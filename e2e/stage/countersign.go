@@ -41,6 +41,10 @@ type countersignConfig struct {
 	// Login has the crm take access tokens; nil for none. PlainHeaders has it told in plain header fields.
 	Login        *loginConfig
 	PlainHeaders bool
+	// ShadowMode has the crm, and ShadowPolicies other policies tried out.
+	ShadowMode, ShadowPolicies bool
+	// Bundle is where its policies come from; nil for files.
+	Bundle *Bundle
 	// ConnectionAge is how long a connection of Envoy is kept.
 	ConnectionAge time.Duration
 	Audit         string
@@ -49,6 +53,14 @@ type countersignConfig struct {
 	Redis       string
 	ControlPort int
 	Staleness   time.Duration
+}
+
+// Bundle is where Countersign has its policies from, and the files that it needs for that.
+type Bundle struct {
+	// URL is an https address, CA the file with the authority of its server.
+	URL, CA string
+	// Keys is the file with the keys of those who may sign, State where the last good one is kept.
+	Keys, State string
 }
 
 // neighbour is a house that another one federates with, as the other one's Envoy and Countersign know it.
@@ -158,6 +170,14 @@ type Status struct {
 	Policy struct {
 		Revision string `json:"revision"`
 	} `json:"policy"`
+	Shadow struct {
+		Servers  []string `json:"servers"`
+		Policies []struct {
+			Source    string `json:"source"`
+			Revision  string `json:"revision"`
+			LastError string `json:"last_error"`
+		} `json:"policies"`
+	} `json:"shadow"`
 	Issuers []struct {
 		Issuer string
 		Keys   []string
@@ -203,6 +223,15 @@ func (s *Stage) Revoke(ctx context.Context, kind, value, reason string) error {
 		return err
 	}
 	return s.reloaded(ctx, "has revoked "+value, func(now Status) bool { return now.Revocations.Entries == count })
+}
+
+// WriteShadowPolicy writes a file of policies that are tried out. It does not wait until they are.
+func (s *Stage) WriteShadowPolicy(name, policy string) error {
+	file := filepath.Join(s.ConfigDir, "shadow", name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("making a directory for policies: %w", err)
+	}
+	return replaceFile(file, []byte(policy))
 }
 
 // EditPolicy replaces a text in a policy file, and returns once the new policies are in force.

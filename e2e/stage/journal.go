@@ -72,6 +72,15 @@ type Record struct {
 	Revision      string    `json:"revision"`
 	RequestHash   string    `json:"req_s256"`
 	ArgumentsHash string    `json:"arg_s256"`
+
+	Mode            string   `json:"mode"`
+	WouldDeny       string   `json:"would_deny"`
+	LiveDecision    string   `json:"live_decision"`
+	ShadowDecision  string   `json:"shadow_decision"`
+	ShadowReason    string   `json:"shadow_reason"`
+	ShadowPolicyIDs []string `json:"shadow_policy_ids"`
+	ShadowScope     []string `json:"shadow_scope"`
+	ShadowRevision  string   `json:"shadow_revision"`
 }
 
 // Access is a line of Envoy's access log: what became of a request, with what Countersign told Envoy about it.

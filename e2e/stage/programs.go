@@ -72,7 +72,7 @@ func findEnvoy(root string) (string, error) {
 		return checked(file, "COUNTERSIGN_ENVOY names it")
 	}
 	if file, err := exec.LookPath("envoy"); err == nil {
-		return file, nil
+		return checked(file, "it is the one on the PATH")
 	}
 	// The Python launcher beside it would stand between us and the process.
 	found, err := filepath.Glob(filepath.Join(root, ".cache/venv/lib/python3*/site-packages/envoy/_bin/envoy"))
@@ -80,7 +80,7 @@ func findEnvoy(root string) (string, error) {
 		return "", errors.New("there is no Envoy: run `make test` or `make demo`, which install it, " +
 			"or name one in COUNTERSIGN_ENVOY")
 	}
-	return found[0], nil
+	return checked(found[0], "make clean, then try again")
 }
 
 func findSPIRE(root, name, variable string) (string, error) {
@@ -99,5 +99,8 @@ func checked(file, hint string) (string, error) {
 	if info.IsDir() || info.Mode()&0o111 == 0 {
 		return "", fmt.Errorf("%s is not a program (%s)", file, hint)
 	}
-	return filepath.Abs(file)
+	if file, err = filepath.Abs(file); err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(file) // SPIRE knows a workload by the path of its program, which has no links
 }

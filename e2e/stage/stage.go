@@ -46,6 +46,12 @@ type Options struct {
 	Login bool
 	// PlainHeaders has the crm told in plain header fields.
 	PlainHeaders bool
+	// ShadowMode has the crm tried out: Countersign refuses nothing there, and the MCP server takes requests without a token.
+	ShadowMode bool
+	// ShadowPolicies are policies that are tried out at all servers, by file name; none if empty.
+	ShadowPolicies map[string]string
+	// Bundle has the policies come from a bundle, which must be there when the stage is raised; nil for files.
+	Bundle *Bundle
 	// Redis is the URL of a store that the replicas share; empty for none. Staleness is for how long it may be away; 10s
 	// if zero.
 	Redis     string
@@ -196,7 +202,8 @@ func (s *Stage) plan(ctx context.Context) error {
 			Denials: s.options.Denials, MaxBody: s.options.MaxBody, Audit: s.Audit.file,
 			ConnectionAge: cmp.Or(s.options.ConnectionAge, 5*time.Minute), Redis: s.options.Redis,
 			Staleness:    cmp.Or(s.options.Staleness, 10*time.Second),
-			PlainHeaders: s.options.PlainHeaders,
+			Bundle:       s.options.Bundle,
+			PlainHeaders: s.options.PlainHeaders, ShadowMode: s.options.ShadowMode, ShadowPolicies: len(s.options.ShadowPolicies) > 0,
 		}
 		if s.spire != nil {
 			replica.WorkloadAPI = s.spire.workloadAPI()
@@ -248,6 +255,11 @@ func (s *Stage) open(ctx context.Context) error {
 	}
 	if err := writeSources(s.ConfigDir, s.House, s.Issuer); err != nil {
 		return err
+	}
+	for name, policy := range s.options.ShadowPolicies {
+		if err := s.WriteShadowPolicy(name, policy); err != nil {
+			return err
+		}
 	}
 	if err := s.trustPeople(); err != nil {
 		return err

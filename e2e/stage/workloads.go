@@ -101,6 +101,9 @@ func (s *Stage) startServer(ctx context.Context, name string, port int) (*Proces
 	switch name {
 	case "crm":
 		args = append(args, "-next", s.url("ledger"))
+		if s.options.ShadowMode {
+			args = append(args, "-trusting")
+		}
 	case "ledger":
 		args = append(args, "-next", s.url("archive"))
 	}

@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&server.record, "record", "", "server: file to append received requests to")
 	flags.StringVar(&server.countersign, "countersign", "", "server: SPIFFE ID of Countersign")
 	flags.StringVar(&server.keys, "keys", "", "server: URL of Countersign's JWKS, over mTLS")
+	flags.BoolVar(&server.trusting, "trusting", false, "server: take requests without a token, too")
 	flags.StringVar(&server.audience, "audience", "", "server: audience of its tokens")
 	flags.StringVar(&server.next, "next", "", "crm: URL of the ledger; ledger: URL of the archive, if there is one")
 	upstream := flags.String("upstream", "", "relay: URL of the MCP endpoint")
