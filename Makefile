@@ -29,6 +29,8 @@ SUITE := e2e/tools/suite.sh
 WITH_ENVOY = COUNTERSIGN_ENVOY="$$(e2e/tools/envoy.sh)"; export COUNTERSIGN_ENVOY;
 WITH_REDIS = REDIS_SERVER="$$(e2e/tools/redis.sh)"; export REDIS_SERVER;
 WITH_RECIPES = e2e/tools/recipes.sh; export PATH="$(CACHE)/node/bin:$$PATH";
+# The reference implementation of Cedar, in a package for Node.js: see e2e/cedar.
+WITH_CEDAR = e2e/tools/node.sh e2e/cedar/package.json cedar; export COUNTERSIGN_CEDAR=$(CACHE)/cedar;
 WITH_SPIRE = export COUNTERSIGN_SPIRE_SERVER=$(BIN)/spire-server COUNTERSIGN_SPIRE_AGENT=$(BIN)/spire-agent;
 
 .PHONY: help
@@ -49,11 +51,11 @@ test: test-unit test-fuzz test-e2e test-k8s test-image ## all suites; make --kee
 
 .PHONY: test-unit
 test-unit: need-go need-cc ## tests with the race detector, and how much of authz/ they reach
-	@$(WITH_ENVOY) $(WITH_REDIS) $(SUITE) unit e2e/tools/unit.sh
+	@$(WITH_ENVOY) $(WITH_REDIS) $(WITH_CEDAR) $(SUITE) unit e2e/tools/unit.sh
 
 .PHONY: test-fuzz
-test-fuzz: FUZZTIME ?= 30s
-test-fuzz: need-go ## every fuzz target for FUZZTIME (30s)
+test-fuzz: FUZZTIME ?= 15s
+test-fuzz: need-go ## every fuzz target for FUZZTIME (15s)
 	@$(SUITE) fuzz e2e/tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: test-e2e
