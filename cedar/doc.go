@@ -134,18 +134,18 @@
 // converted, and a list is refused whose elements were chosen to have one hash.
 //
 // Measured with BenchmarkAuthorize, BenchmarkLinear and BenchmarkFlood of this package and with those of e2e/bench (two
-// cores of an AMD EPYC, Go 1.26.8 with its default garbage collection, November 2026; the middle of three runs, of two for
-// e2e/bench). The step is everything from [authz.Query] to [authz.Verdict] for a call with five arguments and a delegation
+// cores of an AMD EPYC, Go 1.26.8 with its default garbage collection, November 2026; the slower of two runs, one of
+// BenchmarkLinear and e2e/bench). The step is everything from [authz.Query] to [authz.Verdict] for a call with five arguments and a delegation
 // of two hops:
 //
-//   - 10 policies cover the request: 5.2 µs of 10, 5.4 µs of 1,000, 6.1 µs of 10,000, 6.9 µs of 50,000; 69 allocations
-//   - 20 policies: 7.6 µs of 20, 8.7 µs of 10,000, 8.9 µs of 50,000; 77 allocations
-//   - 200 policies: 36 µs of 10,000; 83 allocations
-//   - without index, everything translated and evaluated: 19 µs for 10, 1,700 µs for 10,000; 250 and 1,749 allocations
+//   - 10 policies cover the request: 5.6 µs of 10, 6.0 µs of 1,000, 7.2 µs of 10,000, 7.5 µs of 50,000; 69 allocations
+//   - 20 policies: 9.3 µs of 20, 10.0 µs of 10,000, 9.8 µs of 50,000; 77 allocations
+//   - 200 policies: 41 µs of 10,000; 83 allocations
+//   - without index, everything translated and evaluated: 26 µs for 10, 1,900 µs for 10,000; 321 and 1,820 allocations
 //
-// One rule of 10,000 about a tool, a group and a scope is decided in 5 µs; OPA takes 24 µs, and CEL with a program for every
-// rule 2,100 µs. Of one rule CEL is faster: 0.9 µs to 4 µs. A list of 8,000 pairs that were chosen to be slow, which cedar-go
-// alone would take seconds for, costs 3 µs, and 1,024 chosen strings 31 µs. Typed arguments that were chosen to be slow
+// One rule of 10,000 about a tool, a group and a scope is decided in 5 µs; OPA takes 25 µs, and CEL with a program for every
+// rule 2,300 µs. Of one rule CEL is faster: 0.9 µs to 4 µs. A list of 8,000 pairs that were chosen to be slow, which cedar-go
+// alone would take seconds for, costs 3 µs, and 1,024 chosen strings 29 µs. Typed arguments that were chosen to be slow
 // (objects, choices, maps: as many as fit, all with one hash) take 0.3 ms to 0.5 ms.
 //
 // # Loading
@@ -162,11 +162,11 @@
 //
 // Decisions go on during a load, which leaves one processor to them. Files that did not change are not checked again. With
 // 10,000 policies in 100 files, of which five in every file look at typed arguments, and 0, 100 or 1,000 pinned tools
-// (BenchmarkReload, on a machine that was in use; the least of several runs):
+// (BenchmarkReload, the slower of two runs):
 //
-//   - everything, at the start: 0.34 s, 0.49 s, 0.66 s; 224 MB to 438 MB are allocated
-//   - one file was edited: 37 ms, 36 ms, 61 ms; 18 MB to 21 MB
-//   - one pinned tool has changed, and all policies are validated again: 0.34 s with 100 tools, 0.74 s with 1,000
+//   - everything, at the start: 0.26 s, 0.33 s, 0.42 s; 224 MB to 444 MB are allocated
+//   - one file was edited: 25 ms, 27 ms, 33 ms; 18 MB to 21 MB
+//   - one pinned tool has changed, and all policies are validated again: 0.20 s with 100 tools, 0.29 s with 1,000
 //
 // # Tests that come along
 //
