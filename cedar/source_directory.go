@@ -30,11 +30,18 @@ type reader struct {
 
 func (r *reader) readAll(cfg Config) *sources {
 	s := &sources{tools: make(map[string]file, len(cfg.Tools))}
-	s.policies = r.readDirectory(cfg.Policies, isPolicyFile)
-	r.refuseBelow(cfg.Policies)
+	wanted := isPolicyFile
 	if cfg.Accept != nil {
-		s.tests = r.readDirectory(cfg.Policies, isTestFile)
+		wanted = func(name string) bool { return isPolicyFile(name) || isTestFile(name) }
 	}
+	for _, f := range r.readDirectory(cfg.Policies, wanted) {
+		if isPolicyFile(f.name) {
+			s.policies = append(s.policies, f)
+		} else {
+			s.tests = append(s.tests, f)
+		}
+	}
+	r.refuseBelow(cfg.Policies)
 	if cfg.Entities != "" {
 		if f, ok := r.readFile(cfg.Entities, cfg.Entities, maxTotal); ok {
 			s.entities = &f
