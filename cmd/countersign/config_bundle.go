@@ -75,6 +75,19 @@ func (c *config) checkPolicySource(k *checker) {
 	}
 }
 
+// remarks are what is to be known of bundles that are not as well guarded as they could be.
+func (b *bundleConfig) remarks() []string {
+	var all []string
+	if b.Keys == "" {
+		all = append(all, "warning: policy.bundle.keys is not set: whoever serves "+b.URL+" says what is allowed")
+	}
+	if b.State == "" {
+		all = append(all, "warning: policy.bundle.state is not set: after a restart there are no policies until the server answers, "+
+			"and it may give an older bundle than before")
+	}
+	return all
+}
+
 // openPolicies makes the store of what is in force, and the source of bundles behind it; nil for files. It asks no host.
 func openPolicies(c *config, id trust.Identity, log *slog.Logger) (*cedar.Store, *remote.Source, error) {
 	from := c.policySource()

@@ -75,12 +75,8 @@ func (c *config) remarks(ctx context.Context) ([]string, error) {
 	if note != "" {
 		all = append(all, "note: "+note)
 	}
-	if b := c.Policy.Bundle; b != nil && b.Keys == "" {
-		all = append(all, "warning: policy.bundle.keys is not set: whoever serves "+b.URL+" says what is allowed")
-	}
-	if b := c.Policy.Bundle; b != nil && b.State == "" {
-		all = append(all, "warning: policy.bundle.state is not set: after a restart there are no policies until the server answers, "+
-			"and it may give an older bundle than before")
+	if b := c.Policy.Bundle; b != nil {
+		all = append(all, b.remarks()...)
 	}
 	if names := c.inShadowMode(); len(names) > 0 {
 		all = append(all, "warning: "+everythingPasses+": "+strings.Join(names, ", "))
