@@ -31,7 +31,7 @@ func newDiscoverySource(c IssuerConfig, i Issuer) (discoverySource, error) {
 		origin + path + "/.well-known/openid-configuration",
 		origin + "/.well-known/oauth-authorization-server" + path,
 	}
-	_, err = s.keys.roots()
+	_, err = Authorities(s.keys.caFile)
 	return s, err
 }
 

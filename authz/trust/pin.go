@@ -48,7 +48,7 @@ func (s urlSource) tlsConfig() (*tls.Config, error) {
 		config.MinVersion = tls.VersionTLS13 // the other side is a Countersign
 		return config, nil
 	}
-	roots, err := s.roots()
+	roots, err := Authorities(s.caFile)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/x509"
 	"fmt"
 	"io"
 	"os"
@@ -21,4 +22,21 @@ func readBounded(path string) (data []byte, err error) {
 		return nil, fmt.Errorf("%s: larger than %d bytes", path, MaxKeySetSize)
 	}
 	return data, nil
+}
+
+// Authorities reads the certificates (PEM) that an HTTPS server is verified with, at most [MaxKeySetSize] bytes; without a
+// file it returns nil, which means those of the system.
+func Authorities(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("%s: no PEM certificate", path)
+	}
+	return pool, nil
 }

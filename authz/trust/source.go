@@ -2,7 +2,6 @@ package trust
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +71,7 @@ func newURLSource(c IssuerConfig, i Issuer) (urlSource, error) {
 		return urlSource{}, err
 	}
 	s := urlSource{url: c.KeysURL, caFile: c.CAFile, pin: p, algorithms: i.Algorithms, foreign: i.Role == Entry}
-	if _, err := s.roots(); err != nil {
+	if _, err := Authorities(s.caFile); err != nil {
 		return urlSource{}, err
 	}
 	return s, nil
@@ -90,22 +89,6 @@ func checkKeysURL(text string) error {
 		return errors.New("the URL of the keys must have a host and no user or fragment")
 	}
 	return nil
-}
-
-// roots reads the certificates that the server is verified with; nil means those of the system.
-func (s urlSource) roots() (*x509.CertPool, error) {
-	if s.caFile == "" {
-		return nil, nil
-	}
-	data, err := readBounded(s.caFile)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("%s: no PEM certificate", s.caFile)
-	}
-	return pool, nil
 }
 
 // load fetches the set.

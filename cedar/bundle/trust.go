@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json"
+
+	"countersign.dev/authz/trust"
 )
 
 // signatureType is the typ of every signature.
@@ -17,6 +19,23 @@ const signatureType = "countersign-bundle+jws"
 type Trust struct {
 	keys    map[string]jose.JSONWebKey // by kid
 	anybody bool
+}
+
+// TrustFile takes bundles that one of the keys in a file (JWK Set) has signed, and no others; without a file, those of
+// anybody.
+func TrustFile(path string) (Trust, error) {
+	if path == "" {
+		return TrustAnybody(), nil
+	}
+	keys, err := trust.LoadKeySet(path)
+	if err != nil {
+		return Trust{}, err
+	}
+	t, err := TrustKeys(keys)
+	if err != nil {
+		return Trust{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
 }
 
 // TrustKeys takes bundles that one of the keys has signed, and no others. Every key is public and says in Algorithm what it is

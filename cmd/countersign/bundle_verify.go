@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"countersign.dev/authz/trust"
 	"countersign.dev/cedar/bundle"
 )
 
@@ -31,13 +30,9 @@ Exit status: 0 a replica would take the bundle; 1 it would not; 2 wrong usage.`,
 			if keys == "" {
 				return usageError{errors.New("name the public keys with --keys FILE; 'countersign bundle inspect' asks for none")}
 			}
-			public, err := trust.LoadKeySet(keys)
+			signers, err := bundle.TrustFile(keys)
 			if err != nil {
 				return err
-			}
-			signers, err := bundle.TrustKeys(public)
-			if err != nil {
-				return fmt.Errorf("%s: %w", keys, err)
 			}
 			data, err := readLimited(args[0], bundle.MaxSize)
 			if err != nil {

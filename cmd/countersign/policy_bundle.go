@@ -6,22 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 
-	"countersign.dev/authz/trust"
 	"countersign.dev/cedar"
 	"countersign.dev/cedar/bundle"
 )
 
 // readBundle reads a bundle and checks that one of the keys in a file (JWK Set) signed it; without a file, anybody may have.
 func readBundle(path, keys string) (*bundle.Bundle, error) {
-	signers := bundle.TrustAnybody()
-	if keys != "" {
-		public, err := trust.LoadKeySet(keys)
-		if err != nil {
-			return nil, err
-		}
-		if signers, err = bundle.TrustKeys(public); err != nil {
-			return nil, fmt.Errorf("%s: %w", keys, err)
-		}
+	signers, err := bundle.TrustFile(keys)
+	if err != nil {
+		return nil, err
 	}
 	data, err := readLimited(path, bundle.MaxSize)
 	if err != nil {

@@ -78,11 +78,11 @@ func (c Config) check() error {
 	case !c.Server.IsZero() && c.Identity == nil:
 		return errors.New("a bundle over mTLS needs an identity of our own")
 	}
-	if _, err := c.trust(); err != nil {
+	if _, err := bundle.TrustFile(c.KeysFile); err != nil {
 		return err
 	}
-	if _, err := c.roots(); err != nil {
-		return err
+	if _, err := trust.Authorities(c.CAFile); err != nil {
+		return fmt.Errorf("reading the authorities: %w", err)
 	}
 	_, err := c.bearer()
 	return err
@@ -97,16 +97,4 @@ func checkURL(text string) error {
 		return fmt.Errorf("the URL is %.200q, must be an https URL with a host, and no user or fragment", text)
 	}
 	return nil
-}
-
-// trust says whose bundles are taken now. There is one way to take those of anybody, and it is not a mistake in a file.
-func (c Config) trust() (bundle.Trust, error) {
-	if c.KeysFile == "" {
-		return bundle.TrustAnybody(), nil
-	}
-	keys, err := trust.LoadKeySet(c.KeysFile)
-	if err != nil {
-		return bundle.Trust{}, err
-	}
-	return bundle.TrustKeys(keys)
 }

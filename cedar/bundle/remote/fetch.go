@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +13,12 @@ import (
 
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
 
+	"countersign.dev/authz/trust"
 	"countersign.dev/cedar/bundle"
 )
 
 const (
-	maxCAFile    = 256 << 10 // bytes
-	maxBearer    = 8 << 10   // bytes
+	maxBearer    = 8 << 10 // bytes
 	maxRedirects = 3
 	mediaType    = "application/gzip" // RFC 6713
 )
@@ -130,27 +129,11 @@ func (c Config) tlsConfig() (*tls.Config, error) {
 		config.MinVersion = tls.VersionTLS12
 		return config, nil
 	}
-	roots, err := c.roots()
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
-}
-
-// roots are the certificates that the server is verified with; nil means those of the system.
-func (c Config) roots() (*x509.CertPool, error) {
-	if c.CAFile == "" {
-		return nil, nil
-	}
-	data, err := readFile(c.CAFile, maxCAFile)
+	roots, err := trust.Authorities(c.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the authorities: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("%s: no PEM certificate", c.CAFile)
-	}
-	return pool, nil
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 // bearer returns the token to send, empty for none.

@@ -69,7 +69,7 @@ func (s *Source) poll(ctx context.Context) (changed bool, err error) {
 	if err := s.restore(); err != nil {
 		return false, err
 	}
-	trust, err := s.cfg.trust()
+	trust, err := bundle.TrustFile(s.cfg.KeysFile)
 	if err != nil {
 		return false, err
 	}

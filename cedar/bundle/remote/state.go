@@ -36,7 +36,7 @@ func (s *Source) restore() error {
 		return fmt.Errorf("the last good bundle in %s is for %q, not %q: every name needs a file of its own",
 			s.cfg.StateFile, b.Manifest.Name, s.cfg.Name)
 	}
-	trust, err := s.cfg.trust()
+	trust, err := bundle.TrustFile(s.cfg.KeysFile)
 	if err != nil {
 		return err
 	}
